@@ -1,0 +1,1 @@
+"""Implementations of the ports: folder = vendor, file = port."""

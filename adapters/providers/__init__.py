@@ -1,0 +1,1 @@
+"""Providers of answers: one file a dialect."""

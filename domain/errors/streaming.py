@@ -1,0 +1,35 @@
+"""Streams and their log."""
+
+from domain.errors.root import SSEBaseError
+
+
+class StreamingError(SSEBaseError):
+    """Something is wrong with a stream."""
+
+    code = "streaming_error"
+
+
+class StreamNotFoundError(StreamingError):
+    """No such stream for this caller: it never was, or it is another's."""
+
+    code = "not_found"
+
+
+class StreamNotResumableError(StreamingError):
+    """The stream was, and its log is gone: expired, evicted or lost."""
+
+    code = "not_resumable"
+
+
+class StreamLogFullError(StreamingError):
+    """The log is at its bound and nothing in it may be dropped."""
+
+    code = "stream_log_full"
+    retryable = True
+
+
+class ServerDrainingError(StreamingError):
+    """The process is shutting down: new work is refused, open streams are told to go elsewhere."""
+
+    code = "server_draining"
+    retryable = True

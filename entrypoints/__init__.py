@@ -1,0 +1,1 @@
+"""Where requests come in: the HTTP service and the command line."""

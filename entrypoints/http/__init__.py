@@ -1,0 +1,1 @@
+"""The FastAPI application: routes, SSE responses, errors as HTTP."""

@@ -1,0 +1,1 @@
+"""The dialects at the edge: bytes to a request, events to bytes, errors to bodies."""

@@ -1,0 +1,29 @@
+"""The provider port."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from domain.model import CompletionRequest, Delta
+
+
+class Provider(Protocol):
+    """One provider of answers, e.g. an OpenAI-compatible address."""
+
+    @abstractmethod
+    def stream(
+        self, request: CompletionRequest, model: str, thread_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+        """One attempt: sends the request for `model` (the provider's own name) and iterates over its answer.
+
+        Each item is what one read from the provider brought, never empty. The iteration ends where the provider ends
+        the answer; whether it ended with a finish reason is the caller's to judge. Leaving the context hangs up at
+        once if the answer is not over; it never waits for the provider.
+
+        Raises from entering or iterating, and nothing else: a `ProviderError`.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes idle connections. Attempts that are open end by their own contexts."""

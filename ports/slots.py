@@ -1,0 +1,18 @@
+"""The slots port."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from domain.model import Caller
+
+
+class Slots(Protocol):
+    """How many generations run at once, in all and per caller."""
+
+    @abstractmethod
+    async def acquire(self, caller: Caller, holder: str) -> bool:
+        """Takes a slot for `holder` (a stream id), both bounds checked in one step. False if there is none."""
+
+    @abstractmethod
+    async def release(self, holder: str) -> None:
+        """Gives the slot of `holder` back; nothing happens if it has none."""

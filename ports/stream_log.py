@@ -1,0 +1,62 @@
+"""The stream log port: the one mechanism between those who produce and those who read."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.model import Batch, Event, Lease, Position, StreamInfo
+
+
+class Reader(Protocol):
+    """Follows one stream from a position, in order, without a gap.
+
+    `reset` is True if the position that was asked for is not of this log: the reader then begins at seq 0, and its
+    client must be told. `ended` is True if nothing is left to read: the terminal event was seen.
+    """
+
+    info: StreamInfo
+    reset: bool
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool:
+        """Whether the terminal event has been returned, or was seen before this reader began."""
+
+    @abstractmethod
+    async def read(self) -> Batch | None:
+        """The next events, as soon as there are any; at most 256 at once. None after a nudge.
+
+        Only one task reads at a time. Raises `StreamNotResumableError` if the log was lost meanwhile.
+        """
+
+    @abstractmethod
+    def nudge(self) -> None:
+        """Makes a `read` that waits return None: somebody has something else to do on this connection."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the reader; idempotent."""
+
+
+class StreamLog(Protocol):
+    """Append-only logs of events, each ended by exactly one terminal event, kept for a while after it."""
+
+    @abstractmethod
+    async def open(self, info: StreamInfo, key: str | None = None) -> Lease | StreamInfo:
+        """Begins a stream and returns the lease to append to it.
+
+        With a `key`, in one step: if a stream under the same key is open, nothing begins and that stream's info is
+        returned instead. A key is free again when its stream ends. Raises `StreamLogFullError`.
+        """
+
+    @abstractmethod
+    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        """Appends, then wakes the readers. A terminal event (only ever the last) closes the stream in the same step.
+
+        Raises `StreamLogFullError`, if the events do not fit (a terminal event always fits), and
+        `StreamNotResumableError` if the stream is closed or no longer the lease's.
+        """
+
+    @abstractmethod
+    async def follow(self, stream_id: str, after: Position | None = None) -> Reader | None:
+        """A reader of the events after `after`, or of all. None if there is no such log (any more)."""
