@@ -46,9 +46,10 @@ SSEBaseError
         ExecutionNotFoundError
 """
 
-from domain.errors.configuration import ConfigurationError
 from domain.errors.cache import CacheConnectionError, CacheError
-from domain.errors.queue import QueueError, QueueFullError, QueueTimeoutError
+from domain.errors.circuit_breaker import CircuitBreakerOpenError
+from domain.errors.configuration import ConfigurationError
+from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -61,14 +62,15 @@ from domain.errors.provider import (
     ProviderTruncatedError,
     ProviderUnavailableError,
 )
-from domain.errors.circuit_breaker import CircuitBreakerOpenError
+from domain.errors.queue import QueueError, QueueFullError, QueueTimeoutError
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
+from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
     ServerDrainingError,
+    StreamingError,
     StreamLogFullError,
     StreamNotFoundError,
     StreamNotResumableError,
-    StreamingError,
 )
 from domain.errors.validation import (
     ForbiddenParameterError,
@@ -88,8 +90,6 @@ from domain.errors.validation import (
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
-from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
-from domain.errors.root import Scalar, SSEBaseError
 
 __all__ = [
     "CacheConnectionError",

@@ -34,7 +34,7 @@ class SSEBaseError(Exception):
         thread_id: str | None = None,
         details: Mapping[str, Scalar] | None = None,
     ) -> Self:
-        """An error of this class that names the type of its cause, never the cause's text: a vendor's text may hold secrets."""
+        """An error of this class that names the type of its cause, never its text: a vendor's text may hold secrets."""
         kind = type(cause).__name__
         return cls(
             message or f"{cls.__name__} after {kind}", thread_id=thread_id, details={"cause": kind, **(details or {})}
