@@ -1,0 +1,208 @@
+"""The one file that names concrete classes: what is plugged into what.
+
+container = Container(settings=get_settings())
+container.limiter.override(providers.Object(my_limiter))     # any adapter, in a test or a fork
+service = container.stream_service()
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+
+from adapters.memory.breaker_board import MemoryBreakerBoard
+from adapters.memory.cache import MemoryCache
+from adapters.memory.clock import SystemClock
+from adapters.memory.limiter import MemoryLimiter
+from adapters.memory.queue import MemoryMessageQueue
+from adapters.memory.slots import MemorySlots
+from adapters.memory.stream_log import MemoryStreamLog
+from dependency_injector import containers, providers
+from domain.services.execution_tracker import ExecutionTracker
+
+from adapters.memory.unlimited import UnlimitedLimiter
+from adapters.observability.recorder import StructlogRecorder
+from adapters.registry import Registry, bind_providers
+from adapters.settings import Settings
+from domain.errors import ConfigurationError
+from domain.model import Caller
+from domain.services.admission import Admission
+from domain.services.answer_cache import AnswerCache, CachePolicy
+from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.callers import ApiKey, Callers
+from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.generations import Generations
+from domain.services.routing import RetryPolicy, Router
+from domain.services.stream_ids import StreamIds
+from domain.services.streams import StreamService
+from domain.services.sweeper import Sweeper
+from ports.clock import Clock
+from ports.limiter import Limiter
+from ports.provider import Provider
+
+L1_MAX_ENTRIES = 100_000
+L1_MAX_ENTRY_SHARE = 16
+"""No answer may fill more of the cache than this part of it."""
+
+
+def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
+    bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock)
+    return {name: make() for name, make in bound.items()}
+
+
+def _limiter(settings: Settings, clock: Clock) -> Limiter:
+    return MemoryLimiter(clock, settings.tiers) if settings.rate_limit.enabled else UnlimitedLimiter()
+
+
+def _largest_entry(settings: Settings) -> int:
+    return settings.cache.l1_max_bytes // L1_MAX_ENTRY_SHARE
+
+
+def _streams_of(settings: Settings) -> Callable[[Caller], int]:
+    def bound(caller: Caller) -> int:
+        return settings.tiers[caller.tier].max_concurrent_streams
+
+    return bound
+
+
+def _callers(settings: Settings) -> Callers:
+    return Callers({name: ApiKey(row.sha256, row.tenant, row.tier) for name, row in settings.keys.items()})
+
+
+def _in_memory(settings: Settings) -> Settings:
+    if settings.redis.enabled:
+        raise ConfigurationError("REDIS_URL: got an address; the Redis adapters are not available yet, leave it unset")
+    return settings
+
+
+class Container(containers.DeclarativeContainer):
+    """Synchronous singletons: nothing is resolved per request."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    checked = providers.Singleton(_in_memory, settings)
+
+    clock = providers.Singleton(SystemClock)
+    sweeper = providers.Singleton(Sweeper, clock)
+    recorder = providers.Singleton(StructlogRecorder)
+    tracker = providers.Singleton(
+        ExecutionTracker,
+        clock,
+        enabled=settings.provided.tracking.enabled,
+        sample_rate=settings.provided.tracking.sample_rate,
+    )
+
+    cache = providers.Singleton(
+        MemoryCache,
+        clock,
+        max_bytes=settings.provided.cache.l1_max_bytes,
+        max_entries=L1_MAX_ENTRIES,
+        max_entry_bytes=providers.Callable(_largest_entry, settings),
+    )
+    stream_log = providers.Singleton(
+        MemoryStreamLog,
+        clock,
+        retention=settings.provided.stream.retention,
+        max_bytes=settings.provided.stream.log_max_bytes,
+    )
+    limiter = providers.Singleton(_limiter, settings, clock)
+    slots = providers.Singleton(
+        MemorySlots, settings.provided.stream.max_concurrent, providers.Callable(_streams_of, settings)
+    )
+    queue = providers.Singleton(
+        MemoryMessageQueue, settings.provided.queue.max_depth, settings.provided.queue.max_depth
+    )
+    breaker_board = providers.Singleton(MemoryBreakerBoard, clock)
+    llm_providers = providers.Singleton(_providers, settings, clock)
+
+    callers = providers.Singleton(_callers, settings)
+    stream_ids = providers.Singleton(StreamIds, providers.Callable(secrets.token_bytes, 32))
+    answer_cache = providers.Singleton(
+        AnswerCache,
+        tracker,
+        providers.Factory(
+            CachePolicy,
+            enabled=settings.provided.cache.enabled,
+            ttl_seconds=settings.provided.cache.ttl_seconds,
+            shared_across_tenants=settings.provided.cache.shared_across_tenants,
+            exclude_sampled=settings.provided.cache.exclude_sampled,
+        ),
+        cache,
+    )
+    router = providers.Singleton(
+        Router,
+        llm_providers,
+        settings.provided.routes,
+        providers.Factory(
+            RetryPolicy,
+            max_attempts=settings.provided.retry.max_attempts,
+            base_delay=settings.provided.retry.base_delay,
+            max_delay=settings.provided.retry.max_delay,
+        ),
+        providers.Factory(random.Random),
+    )
+    breakers = providers.Singleton(
+        CircuitBreakers,
+        clock,
+        breaker_board,
+        providers.Factory(
+            BreakerPolicy,
+            failure_threshold=settings.provided.breaker.failure_threshold,
+            recovery_timeout=settings.provided.breaker.recovery_timeout,
+        ),
+        probe_seconds=settings.provided.stream.total_timeout,
+    )
+    attempts = providers.Singleton(
+        Attempts,
+        clock,
+        stream_log,
+        router,
+        breakers,
+        sweeper,
+        providers.Factory(
+            StreamTimeouts,
+            first_event=settings.provided.stream.first_event_timeout,
+            idle=settings.provided.stream.idle_timeout,
+            total=settings.provided.stream.total_timeout,
+        ),
+    )
+    admission = providers.Singleton(Admission, clock, limiter, slots, queue, max_wait=settings.provided.queue.max_wait)
+    generations = providers.Singleton(
+        Generations,
+        clock,
+        stream_log,
+        attempts,
+        admission,
+        answer_cache,
+        recorder,
+        tracker,
+        sweeper,
+        queue_wait=settings.provided.queue.max_wait,
+    )
+    stream_service = providers.Singleton(
+        StreamService,
+        clock,
+        stream_log,
+        stream_ids,
+        router,
+        answer_cache,
+        admission,
+        generations,
+        recorder,
+        tracker,
+        sweeper,
+    )
+
+
+def plugged(container: Container) -> dict[str, str]:
+    """What is plugged into each port, for `headgate check`."""
+    ports = {
+        "clock": container.clock(),
+        "cache": container.cache(),
+        "stream log": container.stream_log(),
+        "limiter": container.limiter(),
+        "slots": container.slots(),
+        "queue": container.queue(),
+        "breaker board": container.breaker_board(),
+        "recorder": container.recorder(),
+    }
+    adapters = {port: type(adapter).__name__ for port, adapter in ports.items()}
+    return adapters | {f"provider {name}": type(one).__name__ for name, one in container.llm_providers().items()}

@@ -14,5 +14,9 @@ class Slots(Protocol):
         """Takes a slot for `holder` (a stream id), both bounds checked in one step. False if there is none."""
 
     @abstractmethod
+    def free(self, caller: Caller) -> bool:
+        """Whether `acquire` would find one now, as far as this process knows. No I/O."""
+
+    @abstractmethod
     async def release(self, holder: str) -> None:
         """Gives the slot of `holder` back; nothing happens if it has none."""

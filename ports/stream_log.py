@@ -42,11 +42,14 @@ class StreamLog(Protocol):
     """Append-only logs of events, each ended by exactly one terminal event, kept for a while after it."""
 
     @abstractmethod
-    async def open(self, info: StreamInfo, key: str | None = None) -> Lease | StreamInfo:
-        """Begins a stream and returns the lease to append to it.
+    async def open(self, info: StreamInfo) -> Lease:
+        """Begins a stream and returns the lease to append to it. Raises `StreamLogFullError`."""
 
-        With a `key`, in one step: if a stream under the same key is open, nothing begins and that stream's info is
-        returned instead. A key is free again when its stream ends. Raises `StreamLogFullError`.
+    @abstractmethod
+    async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:
+        """Begins a stream that holds `key` until it ends; or, in the same step, finds the open one that holds it.
+
+        Returns the lease of the new stream, or the info of the one that is there. Raises `StreamLogFullError`.
         """
 
     @abstractmethod

@@ -42,6 +42,9 @@ SSEBaseError
         RequestTooLargeError
         UnsupportedMediaTypeError
         UnsupportedEncodingError
+        AuthenticationError
+            MissingApiKeyError
+            InvalidApiKeyError
     ExecutionTrackerError
         ExecutionNotFoundError
 """
@@ -73,13 +76,16 @@ from domain.errors.streaming import (
     StreamNotResumableError,
 )
 from domain.errors.validation import (
+    AuthenticationError,
     ForbiddenParameterError,
+    InvalidApiKeyError,
     InvalidEncodingError,
     InvalidEventIdError,
     InvalidHeaderError,
     InvalidJsonError,
     InvalidTypeError,
     JsonTooDeepError,
+    MissingApiKeyError,
     MissingParameterError,
     ModelNotFoundError,
     NumberOutOfRangeError,
@@ -92,6 +98,7 @@ from domain.errors.validation import (
 )
 
 __all__ = [
+    "AuthenticationError",
     "CacheConnectionError",
     "CacheError",
     "CircuitBreakerOpenError",
@@ -99,12 +106,14 @@ __all__ = [
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
     "ForbiddenParameterError",
+    "InvalidApiKeyError",
     "InvalidEncodingError",
     "InvalidEventIdError",
     "InvalidHeaderError",
     "InvalidJsonError",
     "InvalidTypeError",
     "JsonTooDeepError",
+    "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",
     "NumberOutOfRangeError",

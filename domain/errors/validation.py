@@ -102,3 +102,21 @@ class UnsupportedEncodingError(RequestValidationError):
     """The body has a Content-Encoding."""
 
     code = "unsupported_encoding"
+
+
+class AuthenticationError(RequestValidationError):
+    """No caller could be made of what was presented."""
+
+    code = "authentication_error"
+
+
+class MissingApiKeyError(AuthenticationError):
+    """Keys are configured and the request carries none."""
+
+    code = "missing_api_key"
+
+
+class InvalidApiKeyError(AuthenticationError):
+    """The key is not one of ours: unknown, malformed or revoked, all alike."""
+
+    code = "invalid_api_key"

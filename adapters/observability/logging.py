@@ -1,0 +1,101 @@
+"""Logs: one chain for structlog and the standard library, redaction last, JSON or console.
+
+logger = get_logger(__name__)
+log_stage(logger, "2.1_L1_CACHE_LOOKUP", "hit", entries=12)
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.types import EventDict, Processor
+
+from adapters.observability.redaction import Redactor
+
+QUIET = ("httpx", "httpcore", "sse_starlette.sse", "uvicorn.access")
+"""Loggers whose lines would repeat URLs, or every chunk of an answer."""
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose lines carry `name`. Made at any time; it follows the configuration when it is used."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    return logger
+
+
+def log_stage(
+    logger: structlog.stdlib.BoundLogger, stage: str, message: str, *, level: str = "info", **fields: object
+) -> None:
+    """One line about one stage of a request."""
+    logger.log(logging.getLevelNamesMapping()[level.upper()], message, stage=stage, **fields)
+
+
+def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) -> None:
+    """Sets up both worlds. `level` as in LOG_LEVEL; `log_format`: `json`, `console` or `auto` (a terminal decides)."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    # Redaction is the last that sees the fields: whatever a processor adds, it passes here.
+    last: list[Processor] = [Redactor(), _console() if console else _json()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    _hand_over(["uvicorn", "uvicorn.error"], QUIET)
+
+
+def _hand_over(names: Iterable[str], quiet: Iterable[str]) -> None:
+    """Makes other people's loggers use the root's handler, and the noisy ones speak only of trouble."""
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+    for name in quiet:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json() -> Processor:
+    encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+    def render(_logger: object, _method: str, event: EventDict) -> str:
+        return encode(event).decode("utf-8")
+
+    return render
+
+
+def _console() -> Processor:
+    """Colours for people. Line ends inside values are escaped: a value cannot forge a line."""
+    render: Callable[..., str | bytes | Mapping[str, Any]] = structlog.dev.ConsoleRenderer(colors=True)
+
+    def escaped(logger: object, method: str, event: EventDict) -> str:
+        safe = {name: _one_line(value) if name != "exception" else value for name, value in event.items()}
+        return str(render(logger, method, safe))
+
+    return escaped
+
+
+def _one_line(value: object) -> object:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return value.encode("unicode_escape").decode("ascii")

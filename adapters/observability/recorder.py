@@ -1,0 +1,36 @@
+"""The canonical log line: one for each request, with all that is worth knowing about it."""
+
+from adapters.observability.logging import get_logger
+from domain.model import RequestRecord
+from ports.recorder import Recorder
+
+
+class StructlogRecorder(Recorder):
+    """Writes each record as one `request` line."""
+
+    def __init__(self) -> None:
+        self._logger = get_logger("headgate.request")
+
+    def record(self, record: RequestRecord) -> None:
+        """One line."""
+        usage = record.usage
+        self._logger.info(
+            "request",
+            thread_id=record.thread_id,
+            stream_id=record.stream_id,
+            tenant=record.tenant,
+            route=record.model,
+            target=record.target,
+            outcome=record.outcome.value,
+            code=record.code,
+            cache=record.cache.value,
+            attempts=record.attempts,
+            prompt_tokens=None if usage is None else usage.prompt_tokens,
+            completion_tokens=None if usage is None else usage.completion_tokens,
+            first_event_ms=_milliseconds(record.first_event_seconds),
+            total_ms=_milliseconds(record.total_seconds),
+        )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)

@@ -1,0 +1,84 @@
+"""Finds keys and tokens in a text by the formats of their vendors."""
+
+import re
+
+KEY = "[REDACTED:key]"
+
+# What a token is made of. The bound is that of the longest text that is scanned, so that no token leaves a tail.
+_REST = r"[A-Za-z0-9_\-]{%d,16384}+"
+# A short prefix counts at the beginning of a word alone: not in "task-" or "disk-". A word may begin after a line
+# break written as an escape, after a percent-encoded character, or after a terminal's colour.
+_WORD = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
+    r"|(?<=\[[0-9]m)|(?<=\[[0-9]{2}m))"
+)
+# Words joined by hyphens are a name; a digit or a capital makes a token.
+_MIXED = r"(?=[a-z_\-]{0,64}+[0-9A-Z])"
+
+# Each row: one of the literals must be in the text for the pattern to be tried.
+_ROWS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("PRIVATE KEY",),
+        (
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.){0,16384}?"
+            r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+        ),
+    ),
+    # OpenAI, Anthropic, OpenRouter, Langfuse, DeepSeek and others
+    (("sk-",), rf"sk-(?:proj|svcacct|admin|ant|or|lf)-{_REST % 12}|{_WORD}sk-{_MIXED}{_REST % 16}"),
+    # Google: API keys, OAuth access and refresh tokens, OAuth client secrets
+    (("AIza",), rf"AIza{_REST % 28}"),
+    (("ya29.",), r"ya29\.[A-Za-z0-9_.\-]{16,16384}+"),
+    (("1//0", "GOCSPX-", "AQ.A"), rf"1//0{_REST % 20}|GOCSPX-{_REST % 16}|{_WORD}AQ\.A{_REST % 20}"),
+    # AWS: ids of access keys; Bedrock's API keys
+    (
+        ("AKIA", "ASIA", "ABSK"),
+        r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16,128}+|ABSK[A-Za-z0-9+/=]{40,16384}+",
+    ),
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), r"(?:gh[pousr]|github_pat)_[A-Za-z0-9_.\-]{20,16384}+"),
+    (
+        ("xox", "xapp-", "hooks.slack"),
+        (
+            rf"xox[a-z](?:\.xox[a-z])?-{_REST % 8}|xapp-{_REST % 8}"
+            r"|(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Za-z0-9_/%\-]{8,512}+"
+        ),
+    ),
+    # Stripe
+    (
+        ("k_live_", "k_test_", "whsec_"),
+        r"[srp]k_(?:live|test)_[A-Za-z0-9_]{8,512}+|whsec_[A-Za-z0-9+/=_\-]{16,512}+",
+    ),
+    # Hugging Face, Headgate, Groq, Replicate, Fireworks
+    (("hf_", "hg_", "gsk_", "r8_", "fw_"), rf"{_WORD}(?:hf|hg|gsk|r8|fw)_{_MIXED}{_REST % 16}"),
+    (("xai-", "pplx-", "tvly-", "csk-", "nvapi-"), rf"{_WORD}(?:xai|pplx|tvly|csk|nvapi)-{_MIXED}{_REST % 16}"),
+    (("glpat-", "npm_", "pypi-", "hvs."), rf"{_WORD}(?:glpat-|npm_|pypi-|hvs\.){_MIXED}{_REST % 16}"),
+    # SendGrid, Telegram, Discord's webhooks
+    (("SG.",), rf"{_WORD}SG\.{_REST % 16}\.{_REST % 16}"),
+    ((":AA", "/webhooks/"), rf"[0-9]{{8,10}}:AA{_REST % 30}|(?<=/webhooks/)[0-9]{{16,20}}/{_REST % 30}"),
+)
+_FORMATS = tuple((literals, re.compile(pattern)) for literals, pattern in _ROWS)
+_LITERALS = tuple(literal for literals, _ in _ROWS for literal in literals)
+
+# A JWT begins with a JSON object in base64. The whole run is taken, so a run without a dot is read once.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_\-]{10,16384}+(?P<rest>(?:\.[A-Za-z0-9_\-]{0,16384}+){1,4})?")
+
+
+def redact_known_keys(text: str) -> str:
+    """Replace each key whose vendor can be told from its form."""
+    for literal in _LITERALS:
+        if literal in text:
+            text = _redact_formats(text)
+            break
+    return _JWT.sub(_if_jwt, text) if "eyJ" in text else text
+
+
+def _redact_formats(text: str) -> str:
+    for literals, pattern in _FORMATS:
+        if any(literal in text for literal in literals):
+            text = pattern.sub(KEY, text)
+    return text
+
+
+def _if_jwt(match: re.Match[str]) -> str:
+    cut = match.end() == len(match.string)
+    return KEY if match["rest"] is not None or cut else match[0]

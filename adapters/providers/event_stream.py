@@ -1,0 +1,127 @@
+"""Reads an event stream: bytes in any chunks -> events, by the EventSource standard (WHATWG HTML, section 9.2.6)."""
+
+import re
+from typing import NamedTuple
+
+from adapters.providers.attempt import Attempt
+from domain.errors import ProviderResponseError
+
+MAX_LINE_BYTES = 1 << 20
+MAX_STREAM_BYTES = 16 << 20
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_MESSAGE = "message"
+
+
+class ServerSentEvent(NamedTuple):
+    """One event: its type, and its data as UTF-8 with LF between lines. Ids and `retry:` are not kept: nobody resumes
+    a provider."""
+
+    event: str
+    data: bytes
+
+
+class EventStreamParser:
+    """Incremental parser of one event stream; push bytes in, take events out.
+
+    A stream of one `data: ...` line a block, which is what providers send, is split in one pass over the chunk;
+    everything else goes line by line. Time is linear in the bytes, whatever the chunking.
+    """
+
+    __slots__ = ("_after_cr", "_attempt", "_data", "_event", "_partial", "_seen", "_started")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._partial = bytearray()  # the last line, which has no end yet
+        self._data: list[bytes] = []  # the lines of the block's data
+        self._event = b""
+        self._seen = 0
+        self._started = False  # the place where a BOM may be is behind us
+        self._after_cr = False  # a LF now belongs to the CR before it
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that end in this chunk. A block without its blank line is never dispatched.
+
+        Raises `ProviderResponseError` above 1 MiB a line or 16 MiB a stream.
+        """
+        self._seen += len(chunk)
+        if self._seen > MAX_STREAM_BYTES:
+            raise self._attempt.error(ProviderResponseError, "The answer is larger than it may be.")
+        if not self._started:
+            chunk = self._skip_bom(chunk)
+        events: list[ServerSentEvent] = []
+        if b"\r" in chunk or self._after_cr or len(chunk) > MAX_LINE_BYTES:
+            self._feed_lines(chunk, events)
+            return events
+        if self._data or self._event or self._partial:
+            end = chunk.find(b"\n\n") + 2
+            self._feed_lines(chunk[:end] if end > 1 else chunk, events)
+            chunk = chunk[end:] if end > 1 else b""
+        end = chunk.rfind(b"\n\n") + 2
+        if end > 1 and chunk.startswith(b"data: "):
+            # If every block is one data line, there are no more line ends than two for each piece of this split.
+            pieces = chunk[6 : end - 2].split(b"\n\ndata: ")
+            if chunk.count(b"\n", 0, end) == 2 * len(pieces):
+                if not chunk.isascii():
+                    pieces = [_utf8(piece) for piece in pieces]
+                events += [ServerSentEvent(_MESSAGE, piece) for piece in pieces]
+                chunk = chunk[end:]
+        if chunk:
+            self._feed_lines(chunk, events)
+        return events
+
+    def _skip_bom(self, chunk: bytes) -> bytes:
+        """What is left of the first bytes without a byte order mark; they are held back while they may be one."""
+        head = bytes(self._partial) + chunk
+        self._partial.clear()
+        if len(head) < len(_BOM) and _BOM.startswith(head):
+            self._partial += head
+            return b""
+        self._started = True
+        return head.removeprefix(_BOM)
+
+    def _feed_lines(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+        """The general way: any line ends, any fields."""
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        lines = _LINE_END.split(chunk)
+        if len(lines) > 1:
+            self._after_cr = chunk.endswith(b"\r")
+            lines[0] = bytes(self._partial) + lines[0]
+            self._partial.clear()
+        self._partial += lines.pop()
+        if len(self._partial) > MAX_LINE_BYTES or max(map(len, lines), default=0) > MAX_LINE_BYTES:
+            raise self._attempt.error(ProviderResponseError, "A line of the answer is longer than it may be.")
+        for line in lines:
+            if line:
+                self._take_field(line)
+            else:
+                self._dispatch(events)
+
+    def _take_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._event = value.removeprefix(b" ")
+
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        """The end of a block; one without any `data` line dispatches nothing."""
+        if self._data:
+            kind = self._event.decode(errors="replace") or _MESSAGE
+            events.append(ServerSentEvent(kind, _utf8(b"\n".join(self._data))))
+            self._data.clear()
+        self._event = b""
+
+
+def _utf8(data: bytes) -> bytes:
+    """The same bytes if they are UTF-8, else with U+FFFD where they are not."""
+    if data.isascii():
+        return data
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode(errors="replace").encode()
+    return data

@@ -1,0 +1,168 @@
+"""Answers in OpenAI's dialect -> deltas: the chunks of a stream, and a whole completion."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from adapters.providers.attempt import Attempt
+from adapters.providers.openai_errors import stream_error
+from domain.errors import ProviderResponseError
+from domain.model import Delta, Dialect, ToolCallDelta, Usage
+
+_OPENAI = Dialect.OPENAI
+
+
+class _Function(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, frozen=True, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    role: str | None = None
+    content: str | list[dict[str, Any]] | None = None  # a list of parts is Mistral's way
+    reasoning_content: str | None = None  # DeepSeek's name for it
+    reasoning: str | None = None  # vLLM's and OpenRouter's
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True, gc=False):
+    index: int | None = None
+    delta: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Chunk(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    model: str | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+_SILENT = _Message()
+
+# In JSON that decodes, a LF stands between tokens only; the others are line ends or marks to some readers of lines.
+_UNSAFE = re.compile(rb"\n|\xe2\x80\xa8|\xe2\x80\xa9|\xc2\x85|\xef\xbb\xbf")
+_SAFE = {
+    b"\n": b" ",
+    b"\xe2\x80\xa8": rb"\u2028",
+    b"\xe2\x80\xa9": rb"\u2029",
+    b"\xc2\x85": rb"\u0085",
+    b"\xef\xbb\xbf": rb"\ufeff",
+}
+
+
+def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
+    """The delta that one chunk is. `raw` is `data` itself, in one line and with U+2028, U+2029, U+0085 and U+FEFF
+    escaped (S15). Of several choices in one chunk, which no provider is known to send, the fields are the first's.
+
+    Raises `ProviderResponseError` for a broken frame, and the error that an error object is.
+    """
+    try:
+        chunk = _decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        chunk = _decode_leniently(data, attempt)
+    if chunk.error:
+        raise stream_error(attempt, chunk.error)
+    raw = data if data.isascii() and b"\n" not in data else _UNSAFE.sub(lambda match: _SAFE[match[0]], data)
+    usage = None if chunk.usage is None else _usage(chunk.usage)
+    if not chunk.choices:
+        return Delta("", raw, _OPENAI, 0, None, "", (), None, usage)
+    choice = chunk.choices[0]
+    message = choice.delta or _SILENT
+    content = message.content
+    finish_reason = choice.finish_reason or None
+    return Delta(
+        content if isinstance(content, str) else _text(content),
+        raw,
+        _OPENAI,
+        choice.index or 0,
+        message.role,
+        message.reasoning_content or message.reasoning or "",
+        _tool_calls(message.tool_calls) if message.tool_calls else (),
+        finish_reason,
+        usage,
+        chunk.model if finish_reason is not None else None,
+    )
+
+
+def completion_deltas(body: bytes, attempt: Attempt) -> list[Delta]:
+    """A whole `chat.completion` as chunks, one for each choice: what a provider that ignores `stream` answers.
+
+    Raises as `chunk_delta` does.
+    """
+    try:
+        completion = json.loads(body)
+        if completion.get("error"):
+            raise stream_error(attempt, completion["error"])
+        return [chunk_delta(chunk, attempt) for chunk in _chunks(completion)]
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise _broken(attempt) from error
+
+
+def _chunks(completion: dict[str, Any]) -> list[bytes]:
+    """The chunks that say the same as a completion; the usage stands in the last."""
+    usage = completion.pop("usage", None)
+    *choices, last = [_streamed(choice, position) for position, choice in enumerate(completion["choices"])]
+    chunk = {**completion, "object": "chat.completion.chunk"}
+    chunks = [*({**chunk, "choices": [choice]} for choice in choices), {**chunk, "choices": [last], "usage": usage}]
+    return [json.dumps(chunk, allow_nan=False, separators=(",", ":")).encode() for chunk in chunks]
+
+
+def _streamed(choice: dict[str, Any], position: int) -> dict[str, Any]:
+    """A choice of a completion as a chunk has it: `delta` for `message`, and tool calls that say their place."""
+    message = dict(choice["message"])
+    if message.get("tool_calls"):
+        message["tool_calls"] = [{"index": index, **call} for index, call in enumerate(message["tool_calls"])]
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    return {"index": position, "delta": message, **rest}
+
+
+def _decode_leniently(data: bytes, attempt: Attempt) -> _Chunk:
+    """By the standard library: it takes halves of surrogate pairs, which come when an emoji is cut by two chunks."""
+    try:
+        return msgspec.convert(json.loads(data, parse_constant=_refuse_constant), _Chunk)
+    except (ValueError, RecursionError) as error:
+        raise _broken(attempt) from error
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _broken(attempt: Attempt) -> ProviderResponseError:
+    return attempt.error(ProviderResponseError, "The provider sent a frame that is not a chunk of an answer.")
+
+
+def _usage(usage: _Usage) -> Usage:
+    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
+
+
+def _tool_calls(calls: list[_ToolCall]) -> tuple[ToolCallDelta, ...]:
+    return tuple(
+        ToolCallDelta(
+            position if call.index is None else call.index,
+            call.id,
+            None if call.function is None else call.function.name,
+            "" if call.function is None else call.function.arguments or "",
+        )
+        for position, call in enumerate(calls)
+    )
+
+
+def _text(parts: list[dict[str, Any]] | None) -> str:
+    texts = [part.get("text") for part in parts or ()]
+    return "".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,96 @@
+"""The rows of named things in headgate.toml: `[providers.local]`, `[tiers.premium]`, `[keys.acme]`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from adapters.settings_groups import Table, lower
+from domain.model import Tier
+
+
+def _plain(text: str) -> bool:
+    """Whether an HTTP request can carry it as it is."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _base_url(url: str) -> str:
+    """An address that can be shown and compared: no user, password, query or fragment in it."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+        parts = urlsplit("")
+    if not sound or "@" in parts.netloc or "?" in url or "#" in url or not _plain(url):
+        raise PydanticCustomError("base_url", "not a base URL")
+    return url.rstrip("/")
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not text or not _plain(text):
+        raise PydanticCustomError("api_key", "no HTTP header can carry this key")
+    return key
+
+
+class ProviderRow(Table):
+    """A provider: its kind, and the options of that kind. The registry checks options against the adapter."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Annotated[str, Field(min_length=1, max_length=64, description="a kind of the provider registry")]
+    base_url: Annotated[
+        str | None,
+        AfterValidator(lambda url: url and _base_url(url)),
+        Field(description="an http:// or https:// address in ASCII without user, password, query and fragment"),
+    ] = None
+    api_key: Annotated[
+        SecretStr | None,
+        AfterValidator(lambda key: key and _api_key(key)),
+        Field(description="env:NAME or the key itself, printable ASCII without spaces"),
+    ] = None
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What the adapter's constructor gets: all that is set but the kind, the key in clear."""
+        key = self.api_key.get_secret_value() if self.api_key else None
+        known = {"base_url": self.base_url, "api_key": key}
+        return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
+
+    def __repr_args__(self) -> list[tuple[str | None, object]]:
+        """Options of other adapters may be secrets: their names only."""
+        return [("kind", self.kind), ("base_url", self.base_url), ("options", sorted(self.options))]
+
+
+class TierRow(Table):
+    """A tier as the file writes it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=10**9, description="requests per minute and caller")]
+    tokens_per_minute: Annotated[int, Field(ge=1, le=10**12, description="tokens per minute and caller")]
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=10**6, description="generations at once for a caller")]
+
+    def tier(self) -> Tier:
+        """The domain's value of it."""
+        return Tier(self.requests_per_minute, self.tokens_per_minute, self.max_concurrent_streams)
+
+
+class KeyRow(Table):
+    """An API key, by its hash. The key itself is nowhere."""
+
+    sha256: Annotated[
+        str,
+        BeforeValidator(lower),
+        Field(pattern=r"^[0-9a-f]{64}$", repr=False, description="the SHA-256 of the key, 64 hexadecimal digits"),
+    ]
+    tier: Annotated[str, Field(description="a tier")] = "default"
+    tenant: Annotated[str, Field(min_length=1, max_length=64, description="a name; unset: that of the key")]
+
+
+ROWS: Mapping[str, type[Table]] = MappingProxyType({"providers": ProviderRow, "tiers": TierRow, "keys": KeyRow})
+"""By the name of the table that holds them."""

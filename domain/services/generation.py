@@ -1,0 +1,74 @@
+"""One stream that is being filled: who reads it in this process, and when it is given up.
+
+A generation lives apart from any connection (C2): it ends when its answer does, when it is cancelled, or when its
+last reader has been gone for longer than its grace (S7).
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from domain.model import CacheStatus, CallContext, StreamInfo, Terminal
+from domain.services.admission import Ticket
+from domain.services.attempts import Progress
+from domain.services.sweeper import Alarm, Sweeper
+
+
+@dataclass(eq=False, slots=True)
+class Generation:
+    """The work behind one stream. `Generations` runs it."""
+
+    sweeper: Sweeper
+    info: StreamInfo
+    context: CallContext
+    progress: Progress
+    ticket: Ticket
+    store_key: str | None
+    """Where a complete answer goes in the cache; None: nowhere."""
+    share_key: str | None
+    """Under what equal requests find this generation while it runs; None: they do not."""
+    cache: CacheStatus
+    reserved: int
+    """Tokens taken from the caller's limit."""
+    started_at: float
+    grace: float = field(init=False)
+    readers: int = 0
+    task: "asyncio.Task[None] | None" = None
+    begun: bool = False
+    reason: str | None = None
+    """Why it was cancelled, if it was."""
+    terminal: Terminal | None = None
+    _orphan: Alarm | None = None
+
+    def __post_init__(self) -> None:
+        self.grace = self.context.grace
+
+    def attach(self, grace: float) -> None:
+        """A reader came; the work now goes on for at least its `grace` seconds after the last one left."""
+        self.readers += 1
+        self.grace = max(self.grace, grace)
+        self.dismiss()
+
+    def detach(self) -> None:
+        """A reader left; the last one starts the grace. A stream that nobody ever read is not an orphan."""
+        self.readers -= 1
+        if self.readers > 0 or self.terminal is not None:
+            return
+        if self.grace <= 0:
+            self.cancel("orphaned")
+        else:
+            self._orphan = self.sweeper.alarm(self.grace, lambda: self.cancel("orphaned"))
+
+    def cancel(self, reason: str) -> None:
+        """Stops the work: the upstream call is closed now, and the stream ends as cancelled. Idempotent."""
+        if self.terminal is not None or self.reason is not None:
+            return
+        self.reason = reason
+        # A task that is cancelled before its first step never runs at all, not even its `finally`: let it look first.
+        if self.begun and self.task is not None:
+            self.task.cancel()
+
+    def dismiss(self) -> None:
+        """Nobody has to watch for orphans (any more)."""
+        if self._orphan is not None:
+            self._orphan.cancel()
+            self._orphan = None

@@ -1,0 +1,41 @@
+"""Stream ids that prove themselves: any replica tells "gone" from "never was", and whose, without a look-up (S6).
+
+An id is 10 random bytes, then 8 bytes of a keyed hash over them and the owner, as URL-safe base64 behind `s_`. Nothing
+in it is readable; it is not a credential: to read a stream one must be its owner *and* know its id.
+"""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
+
+PREFIX = "s_"
+_NONCE, _MAC = 10, 8
+_LENGTH = len(PREFIX) + (_NONCE + _MAC) * 4 // 3
+
+
+class StreamIds:
+    """Makes and checks stream ids. Replicas of one fleet share `secret`."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = blake2b(secret, digest_size=32, person=b"headgate-stream").digest()
+
+    def create(self, owner: str) -> str:
+        """A new id that belongs to `owner`."""
+        nonce = secrets.token_bytes(_NONCE)
+        return PREFIX + urlsafe_b64encode(nonce + self._mac(nonce, owner)).decode("ascii")
+
+    def belongs(self, stream_id: str, owner: str) -> bool:
+        """Whether this is an id that was once made for `owner`. False for anything else, whatever it is."""
+        if len(stream_id) != _LENGTH or not stream_id.startswith(PREFIX) or not stream_id.isascii():
+            return False
+        raw = urlsafe_b64decode(stream_id[len(PREFIX) :])
+        return len(raw) == _NONCE + _MAC and hmac.compare_digest(raw[_NONCE:], self._mac(raw[:_NONCE], owner))
+
+    def _mac(self, nonce: bytes, owner: str) -> bytes:
+        return blake2b(nonce + owner.encode("utf-8", "surrogatepass"), key=self._key, digest_size=_MAC).digest()
+
+
+def new_epoch() -> str:
+    """The random part of a generation's event ids (S1)."""
+    return secrets.token_hex(4)

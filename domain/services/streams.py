@@ -1,0 +1,298 @@
+"""Streams: open one, attach to one, cancel one. One request from top to bottom (DESIGN §3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain import stages
+from domain.errors import (
+    QueueFullError,
+    RateLimitError,
+    ServerDrainingError,
+    SSEBaseError,
+    StreamNotFoundError,
+    StreamNotResumableError,
+)
+from domain.model import (
+    Answer,
+    CacheStatus,
+    CallContext,
+    Caller,
+    CompletionRequest,
+    Cost,
+    Outcome,
+    Position,
+    RequestRecord,
+    Status,
+    StatusState,
+    StreamInfo,
+    Verdict,
+)
+from domain.services.admission import Admission, estimate_tokens
+from domain.services.answer_cache import AnswerCache
+from domain.services.attempts import Progress
+from domain.services.execution_tracker import ExecutionTracker
+from domain.services.generation import Generation
+from domain.services.generations import Generations, outcome
+from domain.services.routing import Router
+from domain.services.stream_ids import StreamIds, new_epoch
+from domain.services.sweeper import Sweeper
+from ports.clock import Clock
+from ports.recorder import Recorder
+from ports.stream_log import Reader, StreamLog
+
+
+@dataclass(eq=False, slots=True)
+class Attachment:
+    """One reader of one stream, as a connection holds it. Whoever opened it must `close` it."""
+
+    reader: Reader
+    info: StreamInfo
+    cache: CacheStatus
+    generation: Generation | None
+    verdict: Verdict | None = None
+    on_close: Callable[[], None] | None = None
+
+    def release(self) -> None:
+        """Lets the work go on without this reader, to its end: nobody has left, since nobody has come yet."""
+        if self.generation is not None:
+            self.generation.readers -= 1
+            self.generation = None
+        self.close()
+
+    def close(self) -> None:
+        """The connection is gone or done. Idempotent; may end the work (S7)."""
+        self.reader.close()
+        if self.generation is not None:
+            self.generation.detach()
+            self.generation = None
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
+
+
+class StreamService:
+    """The one way in for every door."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: StreamLog,
+        ids: StreamIds,
+        router: Router,
+        cache: AnswerCache,
+        admission: Admission,
+        generations: Generations,
+        recorder: Recorder,
+        tracker: ExecutionTracker,
+        sweeper: Sweeper,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._ids = ids
+        self._router = router
+        self._cache = cache
+        self._admission = admission
+        self._generations = generations
+        self._recorder = recorder
+        self._tracker = tracker
+        self._sweeper = sweeper
+        self._draining = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The public model names; the first is the default."""
+        return self._router.models
+
+    @property
+    def draining(self) -> bool:
+        """Whether new work is refused (S12)."""
+        return self._draining
+
+    def drain(self) -> None:
+        """Refuses new work from now on; what runs goes on."""
+        self._draining = True
+
+    async def open(self, request: CompletionRequest, context: CallContext) -> Attachment:
+        """Starts an answer, or finds it in the cache or in flight, and attaches a reader to it.
+
+        Raises `ModelNotFoundError`, a `RateLimitError`, `QueueFullError`, `StreamLogFullError`, `ServerDrainingError`.
+        """
+        if self._draining:
+            raise ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
+        started, thread_id = self._clock.monotonic(), context.thread_id
+        self._router.resolve(request.model)
+        key = self._cache.key(context.caller, request)
+        share_key = None
+        if key is not None and context.lookup:
+            with self._tracker.track_stage(stages.CACHE_LOOKUP, "Cache look-up", thread_id):
+                hit = await self._cache.get(key, thread_id)
+            if hit is not None:
+                return await self._replay(request, context, *hit, started)
+            # Never across tenants, even if the cache is shared: a stream belongs to its caller (S6).
+            share_key = f"{context.caller.tenant}\n{key}" if context.store else None
+        if share_key is not None:
+            running = self._generations.find(share_key)
+            if running is not None and running.reason is None:
+                verdict = await self._reserve(request, context, Cost(tokens=0), started)
+                return await self._join(running.info, context, verdict, started)
+            if running is not None:
+                share_key = None  # it is being cancelled: nobody joins it, and its key is not free yet
+        return await self._begin(request, context, key if context.store else None, share_key, started)
+
+    async def attach(self, stream_id: str, caller: Caller, after: Position | None = None) -> Attachment:
+        """Follows a stream from `after`, or from its beginning.
+
+        Raises `StreamNotFoundError` if it is not this caller's or never was, `StreamNotResumableError` if it is gone.
+        """
+        self._check_owner(stream_id, caller)
+        reader = await self._log.follow(stream_id, after)
+        if reader is None:
+            raise StreamNotResumableError("This stream is no longer kept.")
+        generation = self._generations.get(stream_id)
+        if generation is not None:
+            generation.attach(0.0)
+        return Attachment(reader, reader.info, CacheStatus.BYPASS, generation)
+
+    async def cancel(self, stream_id: str, caller: Caller) -> None:
+        """Ends a stream as `cancelled`; nothing happens if it has ended. Raises `StreamNotFoundError`."""
+        self._check_owner(stream_id, caller)
+        generation = self._generations.get(stream_id)
+        if generation is not None:
+            generation.cancel("requested")
+
+    def _check_owner(self, stream_id: str, caller: Caller) -> None:
+        if not self._ids.belongs(stream_id, caller.tenant):
+            raise StreamNotFoundError("No such stream.")
+
+    async def _begin(
+        self,
+        request: CompletionRequest,
+        context: CallContext,
+        store_key: str | None,
+        share_key: str | None,
+        started: float,
+    ) -> Attachment:
+        """A generation of its own: tokens, then a slot or a place in the queue, then the stream."""
+        caller, thread_id = context.caller, context.thread_id
+        cost = Cost(tokens=estimate_tokens(request))
+        verdict = await self._reserve(request, context, cost, started)
+        info = self._new_stream(request, context)
+        try:
+            ticket = await self._admission.enter(caller, info.stream_id, thread_id)
+        except QueueFullError as error:
+            await self._admission.settle(caller, cost.tokens, 0)
+            self._record(info, context, CacheStatus.MISS, Outcome.REJECTED_FULL, started, error)
+            raise
+        try:
+            lease = await (self._log.open(info) if share_key is None else self._log.open_shared(info, share_key))
+            if isinstance(lease, StreamInfo):
+                attachment = await self._join(lease, context, verdict, started)
+                await self._admission.leave(ticket)
+                await self._admission.settle(caller, cost.tokens, 0)
+                return attachment
+            if not ticket.granted.done():
+                await self._log.append(lease, [Status(StatusState.QUEUED, ticket.ahead)])
+        except BaseException:
+            await self._admission.leave(ticket)
+            await self._admission.settle(caller, cost.tokens, 0)
+            raise
+        generation = Generation(
+            self._sweeper,
+            info,
+            context,
+            Progress(request, lease, thread_id, keep=store_key is not None),
+            ticket,
+            store_key,
+            share_key,
+            CacheStatus.MISS if store_key is not None and context.lookup else CacheStatus.BYPASS,
+            cost.tokens,
+            started,
+        )
+        self._generations.start(generation)
+        return await self._follow(info, context, generation.cache, generation, verdict)
+
+    async def _join(self, info: StreamInfo, context: CallContext, verdict: Verdict, started: float) -> Attachment:
+        """Another reader of what is in flight (C1, C3). Its record is written when it leaves."""
+        generation = self._generations.get(info.stream_id)
+        attachment = await self._follow(info, context, CacheStatus.COALESCED, generation, verdict)
+
+        def left() -> None:
+            terminal = generation.terminal if generation is not None else None
+            how = outcome(terminal) if terminal is not None else Outcome.CANCELLED
+            self._record(info, context, CacheStatus.COALESCED, how, started)
+
+        attachment.on_close = left
+        return attachment
+
+    async def _replay(
+        self, request: CompletionRequest, context: CallContext, answer: Answer, tier: CacheStatus, started: float
+    ) -> Attachment:
+        """A stored answer as a stream of its own (K3)."""
+        info = self._new_stream(request, context)
+        await self._log.append(await self._log.open(info), answer.events)
+        self._record(info, context, tier, Outcome.SERVED, started)
+        return await self._follow(info, context, tier, None, None)
+
+    async def _follow(
+        self,
+        info: StreamInfo,
+        context: CallContext,
+        cache: CacheStatus,
+        generation: Generation | None,
+        verdict: Verdict | None,
+    ) -> Attachment:
+        reader = await self._log.follow(info.stream_id)
+        if reader is None:
+            raise StreamNotResumableError("The stream was lost as it began.", thread_id=context.thread_id)
+        if generation is not None:
+            generation.attach(context.grace)
+        return Attachment(reader, info, cache, generation, verdict)
+
+    async def _reserve(self, request: CompletionRequest, context: CallContext, cost: Cost, started: float) -> Verdict:
+        try:
+            with self._tracker.track_stage(stages.RATE_LIMITING, "Limits", context.thread_id):
+                return await self._admission.reserve(context.caller, cost, context.thread_id)
+        except RateLimitError as error:
+            self._record(
+                self._unopened(request, context), context, CacheStatus.MISS, Outcome.REJECTED_RATE, started, error
+            )
+            raise
+
+    def _new_stream(self, request: CompletionRequest, context: CallContext) -> StreamInfo:
+        return StreamInfo(
+            self._ids.create(context.caller.tenant),
+            new_epoch(),
+            request.model,
+            int(self._clock.time()),
+            context.thread_id,
+        )
+
+    def _unopened(self, request: CompletionRequest, context: CallContext) -> StreamInfo:
+        return StreamInfo("", "", request.model, int(self._clock.time()), context.thread_id)
+
+    def _record(
+        self,
+        info: StreamInfo,
+        context: CallContext,
+        cache: CacheStatus,
+        how: Outcome,
+        started: float,
+        error: SSEBaseError | None = None,
+    ) -> None:
+        """One record for a request that has no generation of its own: a hit, a joiner, a refusal."""
+        self._recorder.record(
+            RequestRecord(
+                thread_id=context.thread_id,
+                stream_id=info.stream_id,
+                tenant=context.caller.tenant,
+                model=info.model,
+                target=None,
+                outcome=how,
+                code=None if error is None else error.code,
+                cache=cache,
+                attempts=0,
+                usage=None,
+                first_event_seconds=None,
+                total_seconds=self._clock.monotonic() - started,
+            )
+        )

@@ -1,0 +1,79 @@
+"""The FastAPI application, put together from services that are given to it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from domain.errors import RequestValidationError, SSEBaseError
+from domain.model import Dialect, Failed
+from domain.services.generations import failed
+from domain.services.streams import StreamService
+from entrypoints.http.context import RequestContexts, thread_id
+from entrypoints.http.edge import Edge
+from entrypoints.http.errors import error_response
+from entrypoints.http.health import health_router
+from entrypoints.http.native_routes import native_router
+from entrypoints.http.openai_routes import openai_router
+
+NATIVE_PATHS = ("/v1/streams", "/v1/threads")
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create_app(
+    service: StreamService,
+    contexts: RequestContexts,
+    edge: Edge,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """The application. `lifespan` runs what has to run beside it."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    app = FastAPI(title="Headgate", summary="The streaming front door of LLM products.", lifespan=running)
+    app.include_router(openai_router(service, contexts, edge))
+    app.include_router(native_router(service, contexts, edge))
+    app.include_router(health_router(service))
+    app.add_exception_handler(SSEBaseError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(Exception, _answer_defect)
+    return app
+
+
+def dialect_of(request: Request) -> Dialect:
+    """Whose error object a path gets."""
+    return Dialect.NATIVE if request.scope["path"].startswith(NATIVE_PATHS) else Dialect.OPENAI
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, SSEBaseError):
+        raise error
+    return error_response(failed(error), dialect_of(request), thread_id(request))
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: no such path, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _HTTP_CODES.get(error.status_code, RequestValidationError.code)
+    failure = Failed(code, str(error.detail), retryable=False)
+    response = error_response(failure, dialect_of(request), thread_id(request), status=error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    """The client left while it was sending: whatever is answered, nobody reads it."""
+    return Response(status_code=499)
+
+
+async def _answer_defect(request: Request, _error: Exception) -> Response:
+    """A defect of ours. Starlette raises it again for the log; the caller learns nothing of it."""
+    failure = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
+    return error_response(failure, dialect_of(request), thread_id(request))

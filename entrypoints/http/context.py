@@ -1,0 +1,85 @@
+"""What every request carries beside its body: thread id, caller, cache directives, grace; and the body, bounded."""
+
+import re
+import secrets
+
+from starlette.requests import ClientDisconnect, Request
+
+from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
+from domain.model import CallContext, Caller
+from domain.services.callers import Callers
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+_THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+class RequestContexts:
+    """Reads a `CallContext` off a request."""
+
+    def __init__(self, callers: Callers, *, max_grace: float) -> None:
+        self._callers = callers
+        self._max_grace = max_grace
+
+    def caller(self, request: Request) -> Caller:
+        """Who asks. Raises an `AuthenticationError`."""
+        authorization = request.headers.get("authorization", "")
+        scheme, _, token = authorization.partition(" ")
+        presented = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+        return self._callers.identify(presented, request.client.host if request.client else "local")
+
+    def call(self, request: Request, default_grace: float) -> CallContext:
+        """How this call wants to be served. Raises an `AuthenticationError` or `InvalidHeaderError`."""
+        directives = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
+        return CallContext(
+            thread_id(request),
+            self.caller(request),
+            lookup="no-cache" not in directives,
+            store="no-store" not in directives,
+            grace=self._grace(request, default_grace),
+        )
+
+    def _grace(self, request: Request, default: float) -> float:
+        text = request.headers.get("x-stream-grace")
+        if text is None:
+            return min(default, self._max_grace)
+        if not _GRACE.fullmatch(text):
+            raise InvalidHeaderError("X-Stream-Grace takes a number of seconds.", details={"param": "X-Stream-Grace"})
+        return min(float(text), self._max_grace)
+
+
+def thread_id(request: Request) -> str:
+    """The caller's thread id, or a new one where it has none that may stand in a log line; one for each request."""
+    known: str | None = getattr(request.state, "thread_id", None)
+    if known is None:
+        given = request.headers.get("x-thread-id", "")
+        known = given if _THREAD_ID.fullmatch(given) else f"t_{secrets.token_hex(12)}"
+        request.state.thread_id = known
+    return known
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, at most MAX_BODY_BYTES of it. Raises a `RequestValidationError`, or `ClientDisconnect`."""
+    headers = request.headers
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedEncodingError("Send the body without a Content-Encoding.")
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaTypeError("Send JSON, with `Content-Type: application/json`.")
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 12 or int(declared) > MAX_BODY_BYTES):
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> RequestTooLargeError:
+    return RequestTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+
+
+__all__ = ["MAX_BODY_BYTES", "ClientDisconnect", "RequestContexts", "read_body", "thread_id"]

@@ -1,0 +1,98 @@
+"""The native door: start a stream, follow or resume one, cancel one."""
+
+from fastapi import APIRouter, Request, Response
+
+from domain.errors import InvalidEventIdError, RequestValidationError, StreamNotResumableError
+from domain.model import Dialect, Failed, Position
+from domain.services.generations import failed
+from domain.services.streams import Attachment, StreamService
+from entrypoints.http.context import RequestContexts, read_body, thread_id
+from entrypoints.http.edge import Edge
+from entrypoints.http.errors import error_response
+from entrypoints.http.sse import Encoder, StreamResponse
+from entrypoints.wire import json_text
+from entrypoints.wire.native import GONE_EPOCH, NativeEncoder, decode_stream, not_resumable_block, reset_block
+from entrypoints.wire.openai import OpenAIEncoder
+
+
+def native_router(service: StreamService, contexts: RequestContexts, edge: Edge) -> APIRouter:
+    """The routes, bound to the service."""
+    router = APIRouter(tags=["Streams"])
+
+    @router.post("/v1/streams", summary="Start a stream")
+    async def start(request: Request) -> Response:
+        context = contexts.call(request, edge.native_grace)
+        thread = context.thread_id
+        default_model = service.models[0] if service.models else None
+        attachment = await service.open(decode_stream(await read_body(request), default_model), context)
+        headers = edge.headers(attachment, thread)
+        location = f"/v1/streams/{attachment.info.stream_id}"
+        if _wants_async(request):
+            attachment.release()
+            body = json_text.dumps({"stream_id": attachment.info.stream_id, "location": location})
+            headers |= {"Location": location, "Preference-Applied": "respond-async"}
+            return Response(body, 202, headers, "application/json")
+
+        def error(failure: Failed) -> Response:
+            return error_response(failure, Dialect.NATIVE, thread)
+
+        headers["Content-Location"] = location
+        return StreamResponse(edge.streams, attachment, NativeEncoder(attachment.info), headers, error=error)
+
+    @router.get("/v1/streams/{stream_id}", summary="Follow or resume a stream")
+    async def follow(request: Request, stream_id: str) -> Response:
+        caller, thread = contexts.caller(request), thread_id(request)
+        position = _position(request)
+        try:
+            attachment = await service.attach(stream_id, caller, position)
+        except StreamNotResumableError as gone:
+            # An EventSource that comes back after it was told must be stopped, and only 204 stops it (S4, S5).
+            if position is not None and position.epoch == GONE_EPOCH:
+                return Response(status_code=204)
+            return Response(
+                not_resumable_block(failed(gone)),
+                headers={"X-Thread-ID": thread, "Cache-Control": "no-store"},
+                media_type=NativeEncoder.media_type,
+            )
+        if attachment.reader.ended:
+            attachment.close()
+            return Response(status_code=204)
+        try:
+            encoder = _encoder(request, attachment)
+        except RequestValidationError:
+            attachment.close()
+            raise
+        preamble = reset_block() if attachment.reader.reset else b""
+        return StreamResponse(edge.streams, attachment, encoder, edge.headers(attachment, thread), preamble=preamble)
+
+    @router.delete("/v1/streams/{stream_id}", status_code=204, summary="Cancel a stream; idempotent")
+    async def cancel(request: Request, stream_id: str) -> Response:
+        await service.cancel(stream_id, contexts.caller(request))
+        return Response(status_code=204, headers={"X-Thread-ID": thread_id(request)})
+
+    return router
+
+
+def _wants_async(request: Request) -> bool:
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)
+
+
+def _position(request: Request) -> Position | None:
+    """Where the client stopped: the header wins over the query (S3). Raises `InvalidEventIdError`."""
+    text = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    position = Position.parse(text)
+    if position is None:
+        raise InvalidEventIdError("This is not an id of an event.", details={"param": "Last-Event-ID"})
+    return position
+
+
+def _encoder(request: Request, attachment: Attachment) -> Encoder:
+    dialect = request.query_params.get("dialect", Dialect.NATIVE)
+    if dialect == Dialect.NATIVE:
+        return NativeEncoder(attachment.info)
+    if dialect == Dialect.OPENAI:
+        return OpenAIEncoder(attachment.info, include_usage=request.query_params.get("include_usage") == "true")
+    raise RequestValidationError.at("dialect", "Must be `native` or `openai`.")

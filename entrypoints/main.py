@@ -1,0 +1,61 @@
+"""The application: the container's services behind the doors. The only importer of the container beside the CLI."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from adapters.observability.logging import configure_logging
+from adapters.settings import get_settings
+from container import Container
+from entrypoints.http.app import create_app
+from entrypoints.http.context import RequestContexts
+from entrypoints.http.edge import Edge
+from entrypoints.http.sse import OpenStreams
+
+NATIVE_GRACE = 30.0
+HOLD_SECONDS = 10.0
+
+
+def app() -> FastAPI:
+    """A factory for any ASGI server: `uvicorn --factory entrypoints.main:app`."""
+    settings = get_settings()
+    configure_logging(settings.logging.level, settings.logging.format)
+    return build_app(Container(settings=settings))[0]
+
+
+def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
+    """The application on this container, and the responses that are open in it."""
+    settings = container.checked()
+    clock, sweeper = container.clock(), container.sweeper()
+    streams = OpenStreams(
+        clock,
+        sweeper,
+        heartbeat=settings.stream.heartbeat_interval,
+        hold=HOLD_SECONDS,
+        send_timeout=settings.stream.send_timeout,
+    )
+    grace = settings.stream.orphan_grace
+    edge = Edge(
+        streams,
+        container.tracker(),
+        retention=int(settings.stream.retention),
+        native_grace=NATIVE_GRACE if grace is None else grace,
+        openai_grace=0.0 if grace is None else grace,
+        started_at=int(clock.time()),
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
+        try:
+            yield
+        finally:
+            await container.generations().aclose()
+            for provider in container.llm_providers().values():
+                await provider.aclose()
+            sweeping.cancel()
+
+    contexts = RequestContexts(container.callers(), max_grace=settings.stream.max_grace)
+    return create_app(container.stream_service(), contexts, edge, lifespan), streams

@@ -1,0 +1,59 @@
+"""The server: uvicorn, and how it goes away (S12)."""
+
+import time
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from domain.services.streams import StreamService
+from entrypoints.http.protocol import HeadgateProtocol
+from entrypoints.http.sse import OpenStreams
+
+LAST_WORDS_SECONDS = 3
+"""For what is written when the drain time is over: goodbyes, and nothing else."""
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal new work is refused and streams go on; when they have ended, or the drain time is over,
+    readers are told to come back elsewhere and the process ends. A second signal ends the drain at once."""
+
+    def __init__(
+        self, app: FastAPI, service: StreamService, streams: OpenStreams, *, host: str, port: int, drain_timeout: float
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=HeadgateProtocol,
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+        )
+        super().__init__(config)
+        self._service = service
+        self._streams = streams
+        self._drain_timeout = drain_timeout
+        self._deadline: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal. Not handed on: a drained process exits with 0."""
+        if self._deadline is None:
+            self._service.drain()
+            self._deadline = time.monotonic() + self._drain_timeout
+        elif self.should_exit:
+            self.force_exit = True
+        else:
+            self._deadline = 0.0
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: is it time to go?"""
+        if self._deadline is not None and (not self._streams or time.monotonic() >= self._deadline):
+            self._streams.say_goodbye()
+            self.should_exit = True
+        return await super().on_tick(counter)

@@ -1,0 +1,153 @@
+"""OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import InvalidTypeError
+from domain.model import (
+    Batch,
+    Cancelled,
+    Complete,
+    CompletionRequest,
+    Delta,
+    Dialect,
+    Event,
+    Failed,
+    Json,
+    JsonObject,
+    StreamInfo,
+    Usage,
+)
+from entrypoints.wire import json_text
+from entrypoints.wire.json_body import decode_object
+from entrypoints.wire.parameters import check_parameters, read_messages, read_model
+
+# Everything else in the body goes into `options`: known or not, it reaches the provider.
+_ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A decoded request, and how its answer is to be written."""
+
+    request: CompletionRequest
+    stream: bool
+    include_usage: bool
+
+
+def decode_chat(body: bytes) -> ChatCall:
+    """The call in the body of `POST /v1/chat/completions`. Raises a `RequestValidationError`."""
+    fields = decode_object(body)
+    check_parameters(fields)
+    stream_options = fields.get("stream_options") or {}
+    include_usage = stream_options.get("include_usage")
+    if not (include_usage is None or isinstance(include_usage, bool)):
+        raise InvalidTypeError.at("stream_options.include_usage", "Must be a boolean.")
+    options = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+    request = CompletionRequest(read_model(fields), read_messages(fields), options)
+    return ChatCall(request, fields.get("stream") is True, include_usage is True)
+
+
+class OpenAIEncoder:
+    """Events as chat completion chunks. What it writes depends on the event and the stream alone, never on what it
+    wrote before: a reader that resumes gets the bytes that it would have got (S3)."""
+
+    media_type = "text/event-stream; charset=utf-8"
+
+    def __init__(self, info: StreamInfo, *, include_usage: bool) -> None:
+        self._info = info
+        self._epoch = info.epoch.encode("ascii")
+        self._include_usage = include_usage
+
+    def encode(self, batch: Batch) -> bytes:
+        """The batch as SSE; empty if there is nothing in it for this client."""
+        seq, events = batch
+        epoch, blocks = self._epoch, []
+        for event in events:
+            if type(event) is Delta and event.dialect is Dialect.OPENAI:
+                data = None if event.usage is not None and self._hides(event) else event.raw
+            else:
+                data = self._data(event)
+            if data is not None:
+                blocks.append(b"id: %b-%d\ndata: %b\n\n" % (epoch, seq, data))
+            seq += 1
+        return b"".join(blocks)
+
+    def _hides(self, event: Delta) -> bool:
+        """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
+        return not self._include_usage and event.finish_reason is None and event.role is None and not event.text
+
+    def _data(self, event: Event) -> bytes | None:
+        if isinstance(event, Complete):
+            return b"[DONE]"
+        if isinstance(event, Failed):
+            return json_text.dumps(error_object(event.code, event.message, event.param))
+        if isinstance(event, Cancelled):
+            return json_text.dumps(error_object("cancelled", f"The stream was cancelled: {event.reason}.", None))
+        if isinstance(event, Delta) and not (event.usage is not None and self._hides(event)):
+            return json_text.dumps(chunk(event, self._info, include_usage=self._include_usage))
+        return None
+
+    def farewell(self, retry_ms: int) -> bytes:
+        """The last words of a server that goes away. An error, since this dialect's clients take silence for success;
+        without an id, so that the last one still says where to go on."""
+        error = error_object("server_draining", "This replica is shutting down; resume the stream elsewhere.", None)
+        return b"retry: %d\ndata: %b\n\n" % (retry_ms, json_text.dumps(error))
+
+    # Without a blank line: with one, the official client would take the block for an event and fail on it.
+    heartbeat = b": ping\n"
+
+
+def error_object(code: str, message: str, param: str | None, kind: str = "api_error") -> JsonObject:
+    """OpenAI's error object."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def chunk(event: Delta, info: StreamInfo, *, include_usage: bool) -> JsonObject:
+    """A chat completion chunk for an event of another dialect, from its fields."""
+    delta: JsonObject = {}
+    if event.role is not None:
+        delta["role"] = event.role
+    if event.text or event.role is not None:
+        delta["content"] = event.text
+    if event.reasoning:
+        delta["reasoning_content"] = event.reasoning
+    if event.tool_calls:
+        delta["tool_calls"] = [_tool_call(call.index, call.id, call.name, call.arguments) for call in event.tool_calls]
+    choice: JsonObject = {"index": event.choice, "delta": delta, "finish_reason": event.finish_reason}
+    empty = not delta and event.finish_reason is None
+    whole: JsonObject = {
+        "id": f"chatcmpl-{info.stream_id}",
+        "object": "chat.completion.chunk",
+        "created": info.created,
+        "model": info.model,
+        "choices": [] if empty and event.usage is not None else [choice],
+    }
+    if include_usage:
+        whole["usage"] = None if event.usage is None else usage_object(event.usage)
+    return whole
+
+
+def usage_object(usage: Usage) -> Json:
+    """OpenAI's usage object."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _tool_call(index: int, call_id: str | None, name: str | None, arguments: str) -> Json:
+    function: JsonObject = {"arguments": arguments}
+    if name is not None:
+        function["name"] = name
+    call: JsonObject = {"index": index, "function": function}
+    if call_id is not None:
+        call |= {"id": call_id, "type": "function"}
+    return call
+
+
+def models_object(models: tuple[str, ...], created: int) -> dict[str, Any]:
+    """The answer of `GET /v1/models`."""
+    rows = [{"id": model, "object": "model", "created": created, "owned_by": "headgate"} for model in models]
+    return {"object": "list", "data": rows}

@@ -1,0 +1,57 @@
+"""The cache key covers what can change an answer and nothing else (K2)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.model import CompletionRequest, Message
+from domain.services.answer_cache import IGNORED, request_key
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=8,
+)
+
+
+def asked(**options: object) -> CompletionRequest:
+    return CompletionRequest("fast", [Message("user", "hi")], options)  # type: ignore[arg-type]
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=5), st.randoms())
+def test_the_order_of_fields_does_not_matter_k2(options: dict[str, object], shuffler: object) -> None:
+    names = list(options)
+    shuffler.shuffle(names)  # type: ignore[attr-defined]
+    assert request_key("t", asked(**options)) == request_key("t", asked(**{name: options[name] for name in names}))
+
+
+def test_equal_numbers_are_equal_k2() -> None:
+    assert request_key("t", asked(temperature=1)) == request_key("t", asked(temperature=1.0))
+    assert request_key("t", asked(stop=[{"a": 2.0}])) == request_key("t", asked(stop=[{"a": 2}]))
+    assert request_key("t", asked(logprobs=True)) != request_key("t", asked(logprobs=1))
+
+
+@pytest.mark.parametrize("name", sorted(IGNORED))
+def test_what_cannot_matter_is_left_out_k2(name: str) -> None:
+    assert request_key("t", asked(**{name: "x"})) == request_key("t", asked())
+
+
+@given(st.text(min_size=1, max_size=8).filter(lambda name: name not in IGNORED), json_values)
+def test_every_other_field_matters_k2(name: str, value: object) -> None:
+    assert request_key("t", asked(**{name: value})) != request_key("t", asked())
+
+
+def test_tenant_model_and_every_part_of_a_message_matter_k2() -> None:
+    variants = [
+        ("t", CompletionRequest("fast", [Message("user", "hi")])),
+        ("u", CompletionRequest("fast", [Message("user", "hi")])),
+        ("t", CompletionRequest("slow", [Message("user", "hi")])),
+        ("t", CompletionRequest("fast", [Message("system", "hi")])),
+        ("t", CompletionRequest("fast", [Message("user", "hi!")])),
+        ("t", CompletionRequest("fast", [Message("user", None)])),
+        ("t", CompletionRequest("fast", [Message("user", [{"type": "text", "text": "hi"}])])),
+        ("t", CompletionRequest("fast", [Message("user", "hi", {"name": "x"})])),
+        ("t", CompletionRequest("fast", [Message("user", "hi"), Message("user", "hi")])),
+        ("t", CompletionRequest("fast", [Message("user", "\ud800")])),
+    ]
+    assert len({request_key(*variant) for variant in variants}) == len(variants)
