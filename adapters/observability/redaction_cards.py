@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 CARD = "[REDACTED:card]"
 
-_SEPARATOR = r"(?:[ \-+\u00a0\u2011\u2013]|%20)"
+_SEPARATOR = r"[ \-+\u00a0\u2011\u2013]"
 # A text without its separators, all digits alike: without thirteen in a row there is no card, and most lines stop here.
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _BETWEEN = b" -+?"  # a separator that is not ASCII comes as `?`
 _FEWEST_DIGITS = b"0" * 13
 _CHUNK = re.compile(rf"[0-9]++(?:{_SEPARATOR}[0-9]++)*+")
 _GROUP = re.compile(r"[0-9]++")
-_SEPARATORS = re.compile(_SEPARATOR.replace("%20", "   "))
+_SEPARATORS = re.compile(_SEPARATOR)
 
 _ISSUERS = re.compile(
     r"""
@@ -37,6 +37,7 @@ _UUID_REACH = 36
 _HEX_ID_REACH = 64
 _SHORTEST, _LONGEST = 13, 19
 _PRINTED_GROUP = 4
+_PRINTED = ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3])
 _HEX_ID_LENGTHS = frozenset({16, 24, 32, 40, 64})
 _FIRST_DIGITS = "2345689"
 
@@ -49,26 +50,20 @@ def is_card_number(digits: str) -> bool:
     return (sum(map(int, backwards[::2])) + sum(_DOUBLED[int(digit)] for digit in backwards[1::2])) % 10 == 0
 
 
-def redact_cards(text: str) -> str:
-    """Replace each card number."""
-    shape = text.replace("%20", "-").encode("ascii", "replace").translate(_SHAPE, _BETWEEN)
-    if _FEWEST_DIGITS not in shape:
-        return text
-    pieces: list[str] = []
-    kept = 0
+def card_spans(text: str) -> list[tuple[int, int]]:
+    """Give the places of the card numbers."""
+    spans: list[tuple[int, int]] = []
+    if _FEWEST_DIGITS not in text.encode("ascii", "replace").translate(_SHAPE, _BETWEEN):
+        return spans
     for chunk in _CHUNK.finditer(text):
-        if chunk.end() - chunk.start() < _SHORTEST:
-            continue
-        for start, end in _cards_in(text, chunk.start(), chunk.end()):
-            pieces += (text[kept:start], CARD)
-            kept = end
-    return "".join((*pieces, text[kept:])) if pieces else text
+        if chunk.end() - chunk.start() >= _SHORTEST:
+            spans += _cards_in(text, chunk.start(), chunk.end())
+    return spans
 
 
 def _cards_in(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Give the places of the cards in one run of digits and separators."""
-    # The digits of `%20` are hidden, every place is kept.
-    chunk = text[start:end].replace("%20", "   ")
+    chunk = text[start:end]
     groups = [group.span() for group in _GROUP.finditer(chunk)]
     found: list[tuple[int, int]] = []
     first = 0
@@ -103,7 +98,7 @@ def _card_from(chunk: str, groups: Sequence[tuple[int, int]], first: int) -> int
 
 def _is_printed(sizes: Sequence[int]) -> bool:
     """Say whether cards are printed in such groups: one piece, fours, 4-6-5, 4-6-4, or two with 6 or 8 first."""
-    if len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4]):
+    if len(sizes) == 1 or sizes in _PRINTED:
         return True
     if sizes[0] != _PRINTED_GROUP:
         return len(sizes) == 2 and sizes[0] in (6, 8)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from adapters.observability.redaction_keys import KEY
+from adapters.observability.redaction_view import replaced
 from adapters.observability.secret_names import kind_of_secret
 
 _DONE = r"(?!\[REDACTED)"
@@ -85,7 +86,7 @@ def redact_labelled(text: str) -> str:
     for end, name in _ENDS:
         if end in lowered:
             spans += _values_after(text, lowered, name)
-    return _replace(text, spans) if spans else text
+    return replaced(text, spans, KEY) if spans else text
 
 
 def _values_after(text: str, lowered: str, name: re.Pattern[str]) -> Iterator[tuple[int, int]]:
@@ -114,16 +115,6 @@ def _is_secret(name: str, value: str, *, sure: bool) -> bool:
     if sure or not name.endswith(_LOOSE) or _SURE.search(name) is not None:
         return name != "pwd" or value[0] not in "/~."  # that is a working directory
     return len(value) >= _SHORTEST_LOOSE and " " not in value and _OPAQUE.match(value) is not None
-
-
-def _replace(text: str, spans: list[tuple[int, int]]) -> str:
-    pieces: list[str] = []
-    kept = 0
-    for start, end in sorted(spans):
-        if start >= kept:
-            pieces += (text[kept:start], KEY)
-        kept = max(kept, end)
-    return "".join((*pieces, text[kept:]))
 
 
 def _if_secret_parameter(match: re.Match[str]) -> str:

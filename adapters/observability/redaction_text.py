@@ -1,16 +1,18 @@
 """Redacts one text, in time that grows with its length and into a result of bounded length."""
 
-from adapters.observability.redaction_cards import redact_cards
-from adapters.observability.redaction_emails import redact_emails
+from adapters.observability.redaction_cards import CARD, card_spans
+from adapters.observability.redaction_emails import EMAIL, email_spans
 from adapters.observability.redaction_keys import redact_known_keys
 from adapters.observability.redaction_labels import redact_labelled
-from adapters.observability.redaction_phones import redact_phones
+from adapters.observability.redaction_phones import PHONE, phone_spans
+from adapters.observability.redaction_view import View, replaced
 
 LONGEST_TEXT = 16_384
 CUT = "…[TRUNCATED]"
 # A secret across the cut leaves its beginning, too short to be known, at the very end: shorter than this.
 _UNCERTAIN_END = 640
 _PASSES = 4
+_FINDERS = ((EMAIL, email_spans), (CARD, card_spans), (PHONE, phone_spans))
 
 
 def redact_text(text: str) -> str:
@@ -28,8 +30,19 @@ def redact_text(text: str) -> str:
 def _redact_until_stable(text: str) -> str:
     """Redact again what was changed: with one number gone, its neighbour may stand free."""
     for _ in range(_PASSES):
-        redacted = redact_phones(redact_cards(redact_emails(redact_known_keys(redact_labelled(text)))))
+        redacted = _redact_once(text)
         if redacted == text:
             break
         text = redacted
+    return text
+
+
+def _redact_once(text: str) -> str:
+    text = redact_known_keys(redact_labelled(text))
+    view = View(text)
+    for marker, find in _FINDERS:
+        spans = find(view.text)
+        if spans:
+            text = replaced(text, [view.span(start, end) for start, end in spans], marker)
+            view = View(text)
     return text

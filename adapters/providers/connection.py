@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._unread += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(ProviderResponseError, "The provider's answer is not HTTP.", error)
         if not self.head_complete and self._unread > MAX_HEAD_BYTES:
             self._fail(ProviderResponseError, "The head of the provider's answer is too large.")
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is counted and dropped."""
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + 4  # with the colon, the space and the line's end
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse("The head of the provider's answer is too large.")
         if not self.head_complete:

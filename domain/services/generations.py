@@ -72,15 +72,19 @@ class Generations:
     async def _run(self, generation: Generation) -> None:
         generation.begun = True
         thread_id = generation.context.thread_id
+        # What is said if nothing better is: a defect of ours must end the stream too, before it is reported.
+        terminal: Terminal = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
         try:
             with self._tracker.track_stage(stages.LLM_STREAMING, "Stream the answer", thread_id):
                 terminal = await self._fill(generation)
-            with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
-                await self._end(generation, terminal)
         finally:
-            generation.dismiss()
-            self._forget(generation)
-            await self._admission.leave(generation.ticket)
+            try:
+                with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
+                    await self._end(generation, terminal)
+            finally:
+                generation.dismiss()
+                self._forget(generation)
+                await self._admission.leave(generation.ticket)
 
     async def _fill(self, generation: Generation) -> Terminal:
         """The stream up to its end; the end itself is returned. Whatever happens, there is one (S4)."""
@@ -99,7 +103,8 @@ class Generations:
         ticket, lease = generation.ticket, generation.progress.lease
         try:
             with self._sweeper.timeout(self._queue_wait):
-                await ticket.granted
+                # Shielded: a timeout must not cancel the future itself, by which the ticket knows where it stands.
+                await asyncio.shield(ticket.granted)
         except TimeoutError as error:
             raise QueueTimeoutError(
                 "No slot came free in time.",

@@ -72,9 +72,16 @@ async def read_body(request: Request) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        chunks.append(chunk)
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        elif size > 2 * MAX_BODY_BYTES:
+            break
+        else:
+            # Read on for a while, and forget: a connection closed on a client that still sends is reset, and the
+            # reset destroys the answer that says why.
+            chunks.clear()
+    if size > MAX_BODY_BYTES:
+        raise _too_large()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

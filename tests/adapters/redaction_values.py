@@ -4,7 +4,6 @@ import random
 
 from adapters.observability.redaction_cards import is_card_number
 
-LOWER = "abcdefghijklmnopqrstuvwxyz"
 DIGITS = "0123456789"
 
 # Country: country code, numbers in international form after the code, numbers in national form.
@@ -18,8 +17,8 @@ PHONE_PLANS = {
     "NL": ("31", ("20 [2-7]## ####", "6 [1-5]#######"), ("020 [2-7]## ####", "06-[1-5]#######", "06 [1-5]#######", "020-[2-7]######")),
     "CH": ("41", ("44 [2-8]## ## ##", "79 [2-8]## ## ##"), ("044 [2-8]## ## ##", "079 [2-8]## ## ##", "044.[2-8]##.##.##")),
     "SE": ("46", ("8 [2-6]## ### ##", "70 [2-7]## ## ##"), ("08-[2-6]## ### ##", "070-[2-7]## ## ##")),
-    "NO": ("47", ("2[1-3] ## ## ##", "4[0-8]# ## ###"), ("2[1-3] ## ## ##", "9[0-3]# ## ###")),
-    "DK": ("45", ("3[2-6] ## ## ##", "2[0-9] ## ## ##"), ("3[2-6] ## ## ##", "2[0-9] ## ## ##")),
+    "NO": ("47", ("2[1-3] ## ## ##", "41# ## ###"), ("2[1-3] ## ## ##", "9[0-3]# ## ###")),
+    "DK": ("45", ("33 ## ## ##", "2[0-3] ## ## ##"), ("33 ## ## ##", "2[0-3] ## ## ##")),
     "FI": ("358", ("40 [1-7]######", "9 [2-7]#####"), ("040 [1-7]######", "050 [2-5]######", "09 [2-7]#####")),
     "PL": ("48", ("22 [2-8]## ## ##", "60# ### ###"), ("22 [2-8]## ## ##", "60# ### ###")),
     "TR": ("90", ("212 [2-6]## ## ##", "532 [2-9]## ## ##"), ("(0212) [2-6]## ## ##", "0532 [2-9]## ## ##")),
@@ -47,7 +46,24 @@ PHONE_PLANS = {
     "GR": ("30", ("21 0[2-9]## ####", "697 ### ####"), ("21 0[2-9]## ####", "697 ### ####")),
     "PT": ("351", ("21 [2-8]## ####", "91[1-9] ### ###"), ("21 [2-8]## ####", "91[1-9] ### ###")),
 }  # fmt: skip
-US_AREAS = ("201", "212", "213", "305", "312", "415", "503", "512", "617", "646", "702", "718", "808", "917", "416", "604")
+US_AREAS = (
+    "201",
+    "212",
+    "213",
+    "305",
+    "312",
+    "415",
+    "503",
+    "512",
+    "617",
+    "646",
+    "702",
+    "718",
+    "808",
+    "917",
+    "416",
+    "604",
+)
 US_FORMS = (
     "({0}) {1}-{2}", "{0}-{1}-{2}", "{0}.{1}.{2}", "{0} {1} {2}", "({0}){1}-{2}", "1-{0}-{1}-{2}", "1 ({0}) {1}-{2}",
     "{0} {1}-{2}",
@@ -64,13 +80,32 @@ CARD_GROUPS = {
 }  # fmt: skip
 
 FIRST_NAMES = ("anna", "bogdan", "chloe", "dmitri", "elena", "farid", "grace", "hiro", "ines", "jamal", "kofi", "lucia")
-LAST_NAMES = ("almeida", "brown", "castellanos", "dubois", "eriksson", "fujimoto", "garcia", "haddad", "ivanova", "jansen")
+LAST_NAMES = (
+    "almeida",
+    "brown",
+    "castellanos",
+    "dubois",
+    "eriksson",
+    "fujimoto",
+    "garcia",
+    "haddad",
+    "ivanova",
+    "jansen",
+)
 DOMAINS = (
     "gmail.com", "outlook.com", "yahoo.co.jp", "163.com", "proton.me", "mail.ru", "example.co.uk", "corp.example.org",
     "eng.eu-west.bigcompany.io", "university.edu.au", "startup.ai", "agency.photography", "x.co", "my-domain.dev",
     "xn--bcher-kva.example", "xn--e1afmkfd.xn--p1ai",
 )  # fmt: skip
-UNICODE_EMAILS = ("почта@пример.рф", "用户@例子.广告", "müller@bücher.example", "josé.garcía@correo.es", "उपयोगकर्ता@उदाहरण.भारत", "δοκιμή@παράδειγμα.ελ", "jørgen@blåbær.no")
+UNICODE_EMAILS = (
+    "почта@пример.рф",
+    "用户@例子.广告",
+    "müller@bücher.example",
+    "josé.garcía@correo.es",
+    "उपयोगकर्ता@उदाहरण.भारत",
+    "δοκιμή@παράδειγμα.ελ",
+    "jørgen@blåbær.no",
+)
 
 
 def email(rng: random.Random) -> str:
@@ -127,7 +162,13 @@ def international_phone(rng: random.Random) -> str:
     country = rng.choice((*PHONE_PLANS, "US", "US"))
     if country == "US":
         area, exchange, line = us_parts(rng)
-        forms = (f"+1 {area} {exchange} {line}", f"+1-{area}-{exchange}-{line}", f"+1{area}{exchange}{line}", f"+1 ({area}) {exchange}-{line}", f"+1.{area}{exchange}{line}")
+        forms = (
+            f"+1 {area} {exchange} {line}",
+            f"+1-{area}-{exchange}-{line}",
+            f"+1{area}{exchange}{line}",
+            f"+1 ({area}) {exchange}-{line}",
+            f"+1.{area}{exchange}{line}",
+        )
         return rng.choice(forms)
     code, templates, _ = PHONE_PLANS[country]
     number = filled(rng.choice(templates), rng)

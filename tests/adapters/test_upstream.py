@@ -26,7 +26,10 @@ class Peer:
         self.requests: list[bytes] = []
         self.connections = 0
         self.closed = asyncio.Event()
-        self.paths: list[str] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -39,6 +42,8 @@ class Peer:
                 await script(self, reader, writer)
         self.closed.set()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def says(*parts: bytes, close: bool = False) -> Script:
@@ -62,12 +67,13 @@ async def until_hangup(peer: Peer, reader: asyncio.StreamReader, writer: asyncio
 @asynccontextmanager
 async def serving(*scripts: Script, host: str = "127.0.0.1") -> AsyncIterator[tuple[Peer, str]]:
     peer = Peer(*scripts)
-    server = await asyncio.start_server(peer.serve, host, 0)
+    server = await asyncio.start_server(peer.accept, host, 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield peer, f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
     finally:
         server.close()
+        await asyncio.wait_for(asyncio.gather(*peer.tasks), 5)
 
 
 @asynccontextmanager
@@ -94,7 +100,7 @@ async def fetch(upstream: Upstream, body: bytes = b"{}") -> bytes:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is in the client, which has no event for it
             await asyncio.sleep(0.001)
 
 
@@ -276,7 +282,9 @@ async def test_finish_keeps_a_connection_whose_end_comes_soon_and_not_one_that_s
     async def more(_: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED + b"5\r\nhello\r\n")
         await asyncio.sleep(0.02)
-        writer.write(b"4\r\nmore\r\n0\r\n\r\n")
+        writer.write(b"4\r\nmore\r\n")
+        await reader.read()
+        writer.close()
 
     for script, kept in ((in_two, 1), (more, 0)):
         async with client(script) as (upstream, peer):
@@ -354,18 +362,18 @@ async def test_interim_answers_and_trailers_are_passed_over() -> None:
     ids=["ssh", "gzip", "br", "te", "lengths", "upgrade", "long-header", "many-headers", "endless-header", "interim"],
 )
 async def test_what_is_not_a_plain_http_answer_is_refused_within_bounds(answer: bytes) -> None:
-    async with client(says(answer)) as (upstream, peer):
+    async with client(says(answer)) as (upstream, _):
         with pytest.raises(ProviderResponseError):
             await asyncio.wait_for(fetch(upstream), 5)
         assert upstream.idle == 0
 
 
 async def test_broken_chunks_after_good_ones_are_an_error_after_what_was_good() -> None:
-    async with client(says(CHUNKED + b"5\r\nhello\r\nnot hex\r\n")) as (upstream, _):
-        async with upstream.post("/x", b"", ATTEMPT) as response:
-            assert await response.read() == b"hello"
-            with pytest.raises(ProviderResponseError):
-                await response.read()
+    answer = CHUNKED + b"5\r\nhello\r\nnot hex\r\n"
+    async with client(says(answer)) as (upstream, _), upstream.post("/x", b"", ATTEMPT) as response:
+        assert await response.read() == b"hello"
+        with pytest.raises(ProviderResponseError):
+            await response.read()
 
 
 async def test_a_body_that_nobody_reads_is_not_taken_in() -> None:
@@ -417,16 +425,11 @@ async def test_an_unknown_host_is_an_error() -> None:
 async def test_connecting_has_a_deadline() -> None:
     """A listener that talks no TLS back keeps the handshake waiting."""
 
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    upstream = Upstream(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", {}, connect_timeout=0.1)
-    with pytest.raises(ProviderConnectionError) as caught:
-        await asyncio.wait_for(fetch(upstream), 3)
+    async with serving(says(HELLO)) as (_, url):
+        upstream = Upstream(url.replace("http:", "https:"), {}, connect_timeout=0.1)
+        with pytest.raises(ProviderConnectionError) as caught:
+            await asyncio.wait_for(fetch(upstream), 3)
     assert caught.value.details["cause"] == "TimeoutError"
-    server.close()
 
 
 async def test_ipv6_and_a_path_in_the_base_url() -> None:
@@ -481,7 +484,7 @@ def test_small_writes_leave_at_once(factory: Callable[[], asyncio.AbstractEventL
 def test_an_address_that_cannot_be_used_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Upstream(url, {})
-    assert url not in str(caught.value)
+    assert url.removeprefix("http://") not in str(caught.value) or url == "http://"
 
 
 def test_a_key_cannot_write_headers() -> None:

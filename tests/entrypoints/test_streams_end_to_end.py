@@ -52,7 +52,7 @@ async def cut_after(response: httpx.Response, events: int) -> bytes:
         seen += piece
         if seen.count(b"\n\n") >= events:
             break
-    return b"".join(block + b"\n\n" for block in seen.split(b"\n\n")[:events])
+    return b"".join(block + b"\n\n" for block in seen.split(b"\n\n")[:-1][:events])
 
 
 async def test_an_answer_is_one_stream_of_contiguous_ids_and_one_end_s1_s4() -> None:

@@ -10,10 +10,13 @@ hanging up), body and headers (of the last request).
 import argparse
 import asyncio
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 TOKENS = 60
@@ -322,6 +325,19 @@ async def _read_on(reader: asyncio.StreamReader) -> bytes:
     with suppress(ConnectionError):
         return await reader.read(1)
     return b""
+
+
+@contextmanager
+def process() -> Iterator[str]:
+    """This program in a process of its own; its base URL, with the version."""
+    command = [sys.executable, "-m", "tests.faults.provider", "--port", "0"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            yield f"http://127.0.0.1:{int(child.stdout.readline())}/v1"
+        finally:
+            child.kill()
 
 
 async def main() -> None:

@@ -1,0 +1,40 @@
+"""The slots in memory."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from domain.model import Caller
+from ports.slots import Slots
+
+
+class MemorySlots(Slots):
+    """`total` slots; of them, a tenant may have as many as `per_caller` says for the caller that asks (L6)."""
+
+    def __init__(self, total: int, per_caller: Callable[[Caller], int]) -> None:
+        self._total = total
+        self._per_caller = per_caller
+        self._tenants: dict[str, str] = {}  # by holder
+        self._held: Counter[str] = Counter()  # by tenant
+
+    async def acquire(self, caller: Caller, holder: str) -> bool:
+        """Takes a slot; one that `holder` already has is still its only one."""
+        if holder in self._tenants:
+            return True
+        if not self.free(caller):
+            return False
+        self._tenants[holder] = caller.tenant
+        self._held[caller.tenant] += 1
+        return True
+
+    def free(self, caller: Caller) -> bool:
+        """Whether both bounds have room."""
+        return len(self._tenants) < self._total and self._held[caller.tenant] < self._per_caller(caller)
+
+    async def release(self, holder: str) -> None:
+        """Gives the slot back. A tenant without slots leaves nothing behind."""
+        tenant = self._tenants.pop(holder, None)
+        if tenant is None:
+            return
+        self._held[tenant] -= 1
+        if not self._held[tenant]:
+            del self._held[tenant]

@@ -1,0 +1,94 @@
+"""One stream in memory and its readers: the path of each event."""
+
+import asyncio
+
+from domain.model import Batch, Event, Position, StreamInfo
+from ports.stream_log import Reader
+
+MAX_READ = 256
+
+
+class MemoryStream:
+    """The events of one stream, and who waits for more. Changed by `MemoryStreamLog` alone."""
+
+    __slots__ = ("closed", "events", "expires_at", "info", "key", "size", "waiting")
+
+    def __init__(self, info: StreamInfo, key: str | None, size: int) -> None:
+        self.info = info
+        self.key = key
+        self.size = size
+        self.events: list[Event] = []
+        self.closed = False
+        self.expires_at = 0.0
+        self.waiting: dict[asyncio.Future[None], None] = {}
+
+    def wake(self) -> None:
+        """Lets the readers that wait look again."""
+        for waiter in self.waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.waiting.clear()
+
+
+class MemoryReader(Reader):
+    """A place in a stream, and while it waits one future.
+
+    It holds the stream itself: if that expires or is evicted meanwhile, this reader still comes to its end. What is
+    kept for it beyond the log's bound is one stream, so at most `max_stream_bytes`, until it is closed.
+    """
+
+    __slots__ = ("_closed", "_next", "_nudged", "_stream", "_waiter", "info", "reset")
+
+    def __init__(self, stream: MemoryStream, after: Position | None) -> None:
+        self.info = stream.info
+        self._stream = stream
+        self._waiter: asyncio.Future[None] | None = None
+        self._nudged = False
+        self._closed = False
+        known = after is not None and after.epoch == self.info.epoch and 0 <= after.seq < len(stream.events)
+        self.reset = after is not None and not known
+        self._next = after.seq + 1 if after is not None and known else 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is closed and all of it was read, or seen before."""
+        return self._stream.closed and self._next == len(self._stream.events)
+
+    async def read(self) -> Batch | None:
+        """The next events. None, without waiting, once the reader is closed or at the end."""
+        stream = self._stream
+        if self._next == len(stream.events) and not (self._nudged or self._closed or stream.closed):
+            await self._wait()
+        if self._closed:
+            return None
+        first = self._next
+        events = stream.events[first : first + MAX_READ]
+        if not events:
+            self._nudged = False
+            return None
+        self._next = first + len(events)
+        return Batch(first, events)
+
+    async def _wait(self) -> None:
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiting = self._stream.waiting
+        waiting[waiter] = None
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            waiting.pop(waiter, None)
+
+    def nudge(self) -> None:
+        """Makes the `read` that waits return None, or else the next one that would have to wait.
+
+        It is remembered, so that a nudge which comes between two reads is not lost; events still come first.
+        """
+        self._nudged = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def close(self) -> None:
+        """Ends the reader: a `read` that waits, and each from now on, returns None."""
+        self._closed = True
+        self.nudge()

@@ -1,0 +1,73 @@
+"""Reads a text as its reader will: escapes of URLs, JSON and Python are undone, and places can be taken back."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+_ESCAPE = re.compile(
+    r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){1,64}|\\u[0-9a-fA-F]{4}"
+    r"|\\x[0-7][0-9a-fA-F]|(?:\\x[89a-fA-F][0-9a-fA-F]){1,64}|\\[nrt\"'/]"
+)
+_SINGLE = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+class View:
+    """A text with its escapes undone."""
+
+    __slots__ = ("_at", "_source", "text")
+
+    def __init__(self, source: str) -> None:
+        # In pairs: a place in the view, the place in the source. Between two of them both count alike, or one is inside
+        # an escape.
+        self._at: list[int] = []
+        self._source: list[int] = []
+        if "%" in source or "\\" in source:
+            self.text = self._read(source)
+        else:
+            self.text = source
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Give the place in the source; what is partly an escape takes the whole of it."""
+        return (self._place(start, after=False), self._place(end, after=True)) if self._at else (start, end)
+
+    def _read(self, source: str) -> str:
+        pieces: list[str] = []
+        length = kept = 0
+        for escape in _ESCAPE.finditer(source):
+            character = _unescaped(escape[0])
+            pieces += (source[kept : escape.start()], character)
+            length += escape.start() - kept
+            self._at += (length, length + len(character))
+            self._source += (escape.start(), escape.end())
+            length += len(character)
+            kept = escape.end()
+        return "".join((*pieces, source[kept:]))
+
+    def _place(self, place: int, *, after: bool) -> int:
+        # Even entries begin an escape, odd ones end it.
+        index = bisect_right(self._at, place) - 1
+        if index < 0:
+            return place
+        distance = place - self._at[index]
+        if index % 2 == 1 or distance == 0:
+            return self._source[index] + distance
+        return self._source[index + 1] if after else self._source[index]
+
+
+def _unescaped(escape: str) -> str:
+    if escape.startswith("\\u"):
+        return chr(int(escape[2:], 16))
+    if escape[0] == "%" or escape[1] == "x":
+        return bytes.fromhex(escape.replace("%", "").replace("\\x", "")).decode("utf-8", "replace")
+    return _SINGLE.get(escape[1], escape[1])
+
+
+def replaced(text: str, spans: Iterable[tuple[int, int]], marker: str) -> str:
+    """Put the marker in each place; places that overlap become one."""
+    pieces: list[str] = []
+    kept = 0
+    for start, end in sorted(spans):
+        if start >= kept:
+            pieces += (text[kept:start], marker)
+        kept = max(kept, end)
+    return "".join((*pieces, text[kept:]))
