@@ -21,8 +21,8 @@ QUIET = ("httpx", "httpcore", "sse_starlette.sse", "uvicorn.access")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose lines carry `name`. Made at any time; it follows the configuration when it is used."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    """A logger whose lines carry `name`. It may be made before logging is configured, not used."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger_name=name)
     return logger
 
 
@@ -50,12 +50,12 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, _add_name],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -63,6 +63,11 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
     root.handlers[:] = [handler]
     root.setLevel(number)
     _hand_over(["uvicorn", "uvicorn.error"], QUIET)
+
+
+def _add_name(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["logger_name"] = event["_record"].name
+    return event
 
 
 def _hand_over(names: Iterable[str], quiet: Iterable[str]) -> None:

@@ -69,7 +69,7 @@ def _cards_in(text: str, start: int, end: int) -> list[tuple[int, int]]:
     first = 0
     while first < len(groups):
         last = _card_from(chunk, groups, first) if chunk[groups[first][0]] in _FIRST_DIGITS else None
-        if last is None or _is_in_hex_id(text, start + groups[first][0], start + groups[last][1]):
+        if last is None or _is_part_of_another(text, start + groups[first][0], start + groups[last][1]):
             first += 1
             continue
         found.append((start + groups[first][0], start + groups[last][1]))
@@ -105,8 +105,10 @@ def _is_printed(sizes: Sequence[int]) -> bool:
     return all(size == _PRINTED_GROUP for size in sizes[:-1]) and sizes[-1] <= _PRINTED_GROUP
 
 
-def _is_in_hex_id(text: str, start: int, end: int) -> bool:
-    """Say whether the digits are a piece of a UUID or of a hexadecimal id such as a trace id."""
+def _is_part_of_another(text: str, start: int, end: int) -> bool:
+    """Say whether the digits are a piece of a float, of a UUID or of a hexadecimal id such as a trace id."""
+    if text[max(0, start - 1) : start] == "." and text[max(0, start - 2) : start - 1].isdigit():
+        return True
     for uuid in _UUID.finditer(text, max(0, start - _UUID_REACH), end + _UUID_REACH):
         if uuid.start() <= start and end <= uuid.end():
             return True

@@ -13,9 +13,9 @@ _DOMAIN = re.compile(rf"@(?:(?:{_LABEL}\.){{1,8}}{_TOP_LEVEL}(?![A-Za-z0-9])|\[[
 # A package and its version (npm, GitHub actions, pip), or an image for a dense screen: icon@2x.png.
 _VERSION = re.compile(r"@(?:[vV~^]?[0-9]{1,6}\.(?:[0-9]{1,6}|x)(?![A-Za-z])|[1-4]x\.)")
 # The local part is read backwards from the `@`: at most 64 characters, as the standard has it. In a forwarded
-# address (SRS, VERP) another address stands before a `=`.
+# address (VERP) another address stands before a `=`.
 _LOCAL = rf"[^{_END_OF_WORD}]"
-_LOCAL_BACKWARDS = re.compile(rf"{_LOCAL}{{1,64}}(?:={_LOCAL}{{1,40}}[+=]{_LOCAL}{{1,40}})?")
+_LOCAL_BACKWARDS = re.compile(rf"{_LOCAL}{{1,64}}(?:=[^{_END_OF_WORD}+]{{1,40}}\+{_LOCAL}{{1,40}})?")
 _QUOTED_BACKWARDS = re.compile(r"\"\\{0,3}[\w.+\- ]{1,64}\\{0,3}\"(?!:)")
 _REACH = 160
 _MARKS = ".'!#$%&*+-/=^_`{|}~"

@@ -6,6 +6,7 @@ KEY = "[REDACTED:key]"
 
 # What a token is made of. The bound is that of the longest text that is scanned, so that no token leaves a tail.
 _REST = r"[A-Za-z0-9_\-]{%d,16384}+"
+_REST_WITH_DOTS = r"(?:[A-Za-z0-9_\-]|\.(?=[A-Za-z0-9_\-])){16,16384}+"  # a dot at the end is the sentence's
 # A short prefix counts at the beginning of a word alone: not in "task-" or "disk-". A word may begin after a line
 # break written as an escape, after a percent-encoded character, or after a terminal's colour.
 _WORD = (
@@ -28,14 +29,14 @@ _ROWS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-",), rf"sk-(?:proj|svcacct|admin|ant|or|lf)-{_REST % 12}|{_WORD}sk-{_MIXED}{_REST % 16}"),
     # Google: API keys, OAuth access and refresh tokens, OAuth client secrets
     (("AIza",), rf"AIza{_REST % 28}"),
-    (("ya29.",), r"ya29\.[A-Za-z0-9_.\-]{16,16384}+"),
+    (("ya29.",), rf"ya29\.{_REST_WITH_DOTS}"),
     (("1//0", "GOCSPX-", "AQ.A"), rf"1//0{_REST % 20}|GOCSPX-{_REST % 16}|{_WORD}AQ\.A{_REST % 20}"),
     # AWS: ids of access keys; Bedrock's API keys
     (
         ("AKIA", "ASIA", "ABSK"),
         r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16,128}+|ABSK[A-Za-z0-9+/=]{40,16384}+",
     ),
-    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), r"(?:gh[pousr]|github_pat)_[A-Za-z0-9_.\-]{20,16384}+"),
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), rf"(?:gh[pousr]|github_pat)_{_REST_WITH_DOTS}"),
     (
         ("xox", "xapp-", "hooks.slack"),
         (
@@ -57,7 +58,12 @@ _ROWS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((":AA", "/webhooks/"), rf"[0-9]{{8,10}}:AA{_REST % 30}|(?<=/webhooks/)[0-9]{{16,20}}/{_REST % 30}"),
 )
 _FORMATS = tuple((literals, re.compile(pattern)) for literals, pattern in _ROWS)
-_LITERALS = tuple(literal for literals, _ in _ROWS for literal in literals)
+# A cheap look for all of them. Many prefixes end in `_`, with a run of letters and digits after it.
+_AFTER_UNDERSCORE = re.compile("_[A-Za-z0-9]{16}")
+_BEFORE_ANYTHING = ("hg_", "whsec_")
+_LITERALS = tuple(
+    literal for literals, _ in _ROWS for literal in literals if literal[-1] != "_" or literal in _BEFORE_ANYTHING
+)
 
 # A JWT begins with a JSON object in base64. The whole run is taken, so a run without a dot is read once.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_\-]{10,16384}+(?P<rest>(?:\.[A-Za-z0-9_\-]{0,16384}+){1,4})?")
@@ -65,10 +71,13 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_\-]{10,16384}+(?P<rest>(?:\.[A-Za-z0-9_\-]{0,1
 
 def redact_known_keys(text: str) -> str:
     """Replace each key whose vendor can be told from its form."""
-    for literal in _LITERALS:
-        if literal in text:
-            text = _redact_formats(text)
-            break
+    if _AFTER_UNDERSCORE.search(text):
+        text = _redact_formats(text)
+    else:
+        for literal in _LITERALS:
+            if literal in text:
+                text = _redact_formats(text)
+                break
     return _JWT.sub(_if_jwt, text) if "eyJ" in text else text
 
 

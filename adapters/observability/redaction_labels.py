@@ -73,7 +73,7 @@ def redact_labelled(text: str) -> str:
         text = _USER.sub(rf"\g<user>{KEY}@", text)
     if "?" in text or "&" in text or "%" in text or "u0026" in text:
         text = _PARAMETER.sub(_if_secret_parameter, text)
-    if "('" in text or "(b'" in text or '("' in text:
+    if "(" in text and ("('" in text or "(b'" in text or '("' in text):
         text = _PAIR.sub(_if_secret_name, text)
     lowered = text.lower()
     if "bearer" in lowered:
@@ -135,7 +135,7 @@ def _if_user_and_password(match: re.Match[str]) -> str:
     """Leave prose such as "basic configuration" alone: credentials are `user:password` in base64."""
     token = match["token"].rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        decoded = base64.b64decode(token + "=" * (-len(token) % 4))
-    except binascii.Error:
+        decoded = base64.b64decode(token + "=" * (-len(token) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
         return match[0]
-    return match["before"] + KEY if b":" in decoded else match[0]
+    return match["before"] + KEY if ":" in decoded and decoded.isprintable() else match[0]

@@ -42,13 +42,14 @@ _WITH_ZERO = re.compile(
 _DATE = re.compile(r"[0-9]{2}([-./ ])[0-9]{2}\1(?:19|20)[0-9]{2}(?![0-9])")
 _BYTE_BEFORE = re.compile(r"[0-9a-fA-F]{2}[ \-.]")
 _BYTE_AFTER = re.compile(r"[ \-.][0-9a-fA-F]{2}")
+_NUMBER_BEFORE = re.compile(r"[0-9][ \-]")
 _MOST_DIGITS_WITH_ZERO = 13
 _GROUP = re.compile(r"[0-9]++")
 
 # A text's digits and gaps, all alike: a cheap look at it says which forms cannot be there.
 _SHAPE = bytes.maketrans(b"123456789 ()./", b"000000000-----")
-_DATE_SHAPE = b"0000-00-00"
-_NATIONAL_SHAPES = (b"000-0000", b"000-00-00", b"-00-00-00", b"000-000-000", b"000-00-000", b"00000-00000")
+_DATE_SHAPE, _TIME_SHAPE = b"0000-00-00", b"00:00:00"
+_IN_EVERY_SHAPE = b"00-00"
 _NATIONAL_SHAPE = re.compile(
     rb"(?:000-0000(?:000)?|000-00-00|-00-00-00|000-000-000|000-00-000|00000-00000)(?![A-Za-z0-9_])"
 )
@@ -56,11 +57,10 @@ _NATIONAL_SHAPE = re.compile(
 
 def national_phones(text: str) -> Iterator[tuple[int, int]]:
     """Give the places of the numbers."""
-    shape = text.encode("ascii", "replace").translate(_SHAPE).replace(b"--", b"-").replace(_DATE_SHAPE, b"")
-    for form in _NATIONAL_SHAPES:
-        if form in shape and _NATIONAL_SHAPE.search(shape):
-            yield from (match.span() for match in _NATIONAL.finditer(text))
-            break
+    shape = text.encode("ascii", "replace").translate(_SHAPE).replace(b"--", b"-")
+    shape = shape.replace(_DATE_SHAPE, b"").replace(_TIME_SHAPE, b"")
+    if _IN_EVERY_SHAPE in shape and _NATIONAL_SHAPE.search(shape):
+        yield from (match.span() for match in _NATIONAL.finditer(text))
     position = 0
     while match := _WITH_ZERO.search(text, position):
         length = _length_with_zero(match)
@@ -82,6 +82,8 @@ def _length_with_zero(match: re.Match[str]) -> int | None:
         _BYTE_BEFORE.fullmatch(match.string, max(0, start - 3), start) or _BYTE_AFTER.match(match.string, end)
     ):
         return None
+    if sizes[:2] == [4, 4] and _NUMBER_BEFORE.fullmatch(match.string, max(0, start - 2), start):
+        return None  # a row of numbers
     return groups[len(sizes) - 1][1]
 
 

@@ -56,7 +56,7 @@ class View:
 
 def _unescaped(escape: str) -> str:
     if escape.startswith("\\u"):
-        return chr(int(escape[2:], 16))
+        return bytes.fromhex(escape[2:]).decode("utf-16-be", "replace")
     if escape[0] == "%" or escape[1] == "x":
         return bytes.fromhex(escape.replace("%", "").replace("\\x", "")).decode("utf-8", "replace")
     return _SINGLE.get(escape[1], escape[1])

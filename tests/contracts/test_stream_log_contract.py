@@ -1,0 +1,206 @@
+"""The contract of the stream log port, by examples: what is written, kept, bounded and shared."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import StreamLogFullError, StreamNotResumableError
+from domain.model import Batch, Cancelled, Delta, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
+from tests.contracts.cases import OpenStreamLog
+from tests.contracts.events import END, deltas, follow, info, read, read_to_end
+
+TERMINALS = [END, Failed("provider_timeout", "silent", True, 1.0), Cancelled("requested")]
+
+
+async def test_what_was_appended_is_read_in_order_from_seq_0(open_stream_log: OpenStreamLog) -> None:
+    """S1: seq is contiguous from 0."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        await log.append(lease, [Status(StatusState.QUEUED, 2), Delta("a", b'{"x":"\\u2028"}', reasoning="why")])
+        await log.append(lease, [Delta("b\u2028\x00\ud800"), END])
+        reader = await follow(log)
+        assert (reader.info, reader.reset, reader.ended) == (info(), False, False)
+        assert await reader.read() == Batch(
+            0,
+            [
+                Status(StatusState.QUEUED, 2),
+                Delta("a", b'{"x":"\\u2028"}', reasoning="why"),
+                Delta("b\u2028\x00\ud800"),
+                END,
+            ],
+        )
+        assert reader.ended
+
+
+async def test_a_batch_says_the_seq_of_its_first_event(open_stream_log: OpenStreamLog) -> None:
+    """S1."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        reader = await follow(log)
+        await log.append(lease, deltas(3))
+        assert await reader.read() == Batch(0, deltas(3))
+        await log.append(lease, deltas(2, first=3))
+        assert await reader.read() == Batch(3, deltas(2, first=3))
+
+
+async def test_a_read_brings_256_events_at_most(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        await log.append(lease, [*deltas(600), END])
+        reader = await follow(log)
+        batches = [await reader.read() for _ in range(3)]
+        assert [(batch.first, len(batch.events)) for batch in batches if batch] == [(0, 256), (256, 256), (512, 89)]
+        assert reader.ended
+
+
+async def test_the_lease_is_that_of_the_stream(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        assert lease.stream_id == "s-1"
+        await log.append(lease, deltas(1))
+        with pytest.raises(StreamNotResumableError):
+            await log.append(Lease("s-1", lease.fence - 1), deltas(1, first=1))
+        with pytest.raises(StreamNotResumableError):
+            await log.append(Lease("unknown", lease.fence), deltas(1))
+        await log.append(lease, [END])
+        assert await read_to_end(await follow(log)) == [*deltas(1), END]
+
+
+async def test_streams_do_not_mix(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        one, two = await log.open(info("one")), await log.open(info("two"))
+        await log.append(one, [*deltas(2), END])
+        await log.append(two, [*deltas(3, first=10), END])
+        assert await read_to_end(await follow(log, stream_id="one")) == [*deltas(2), END]
+        assert await read_to_end(await follow(log, stream_id="two")) == [*deltas(3, first=10), END]
+
+
+async def test_the_caller_s_list_is_copied(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease, events = await log.open(info()), deltas(2)
+        reader = await follow(log)
+        await log.append(lease, events)
+        events.clear()
+        assert list(await read(reader)) == deltas(2)
+
+
+async def test_appending_nothing_is_nothing(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        await log.append(lease, [])
+        await log.append(lease, [END])
+        assert await read_to_end(await follow(log)) == [END]
+
+
+@pytest.mark.parametrize("terminal", TERMINALS)
+async def test_nothing_follows_a_terminal_event(open_stream_log: OpenStreamLog, terminal: Event) -> None:
+    """S4; S2: the terminal event and the closed mark are one step."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        reader = await follow(log)
+        await log.append(lease, [*deltas(1), terminal])
+        for event in (Delta("late"), *TERMINALS):
+            with pytest.raises(StreamNotResumableError):
+                await log.append(lease, [event])
+        assert await read_to_end(reader) == [*deltas(1), terminal]
+
+
+async def test_a_stream_id_is_never_used_again(open_stream_log: OpenStreamLog) -> None:
+    """S1."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        await log.append(lease, [*deltas(1), END])
+        with pytest.raises(ValueError, match="never used again"):
+            await log.open(info(epoch="other"))
+        assert await read_to_end(await follow(log)) == [*deltas(1), END]
+
+
+async def test_there_is_no_reader_of_a_stream_that_never_was(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        assert await log.follow("unknown") is None
+        assert await log.follow("unknown", Position("k3x9q2", 0)) is None
+
+
+async def test_a_closed_stream_is_kept_for_the_retention_after_its_end_and_no_longer(
+    open_stream_log: OpenStreamLog,
+) -> None:
+    """S13."""
+    async with open_stream_log(retention=60.0) as (log, advance):
+        lease = await log.open(info())
+        await advance(100.0)  # an open stream does not expire
+        await log.append(lease, [*deltas(1), END])
+        await advance(59.0)
+        assert await read_to_end(await follow(log)) == [*deltas(1), END]
+        await advance(1.0)
+        assert await log.follow("s-1") is None
+        await log.open(info("next"))
+        assert await log.follow("s-1") is None
+        assert await log.follow("next") is not None
+
+
+async def test_a_stream_that_is_too_long_is_full_and_nothing_was_stored_of_what_did_not_fit(
+    open_stream_log: OpenStreamLog,
+) -> None:
+    async with open_stream_log(max_stream_bytes=20_000) as (log, _):
+        lease = await log.open(info())
+        await log.append(lease, deltas(1))
+        for huge in (Delta("x" * 20_000), Delta(raw=b"x" * 20_000), Delta(reasoning="x" * 20_000)):
+            with pytest.raises(StreamLogFullError):
+                await log.append(lease, [Delta("small"), huge])
+        with pytest.raises(StreamLogFullError):
+            await log.append(lease, [Status(StatusState.QUEUED, 1)] * 1_000)
+        await log.append(lease, deltas(1, first=1))
+        await log.append(lease, [END])
+        assert await read_to_end(await follow(log)) == [*deltas(2), END]
+
+
+async def test_a_terminal_event_always_fits(open_stream_log: OpenStreamLog) -> None:
+    """S4: a stream that is full still has an end."""
+    async with open_stream_log(max_stream_bytes=20_000) as (log, _):
+        lease = await log.open(info())
+        count = 0
+        with pytest.raises(StreamLogFullError):
+            for count in range(1_000):  # noqa: B007 - the number that fitted is wanted
+                await log.append(lease, deltas(1, first=count))
+        await log.append(lease, [Failed("stream_log_full", "The stream is longer than it may be.", True)])
+        events = await read_to_end(await follow(log))
+        assert events[:-1] == deltas(count)
+        assert isinstance(events[-1], Failed)
+
+
+async def test_a_key_leads_to_the_open_stream_that_holds_it(open_stream_log: OpenStreamLog) -> None:
+    """C1."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open_shared(info("first"), "key")
+        assert isinstance(lease, Lease)
+        assert lease.stream_id == "first"
+        assert await log.open_shared(info("second"), "key") == info("first")
+        assert await log.follow("second") is None
+        assert isinstance(await log.open_shared(info("third"), "other key"), Lease)
+
+
+@pytest.mark.parametrize("terminal", TERMINALS)
+async def test_a_key_is_free_again_when_its_stream_ends(open_stream_log: OpenStreamLog, terminal: Event) -> None:
+    """C4: whatever the end, nobody joins it any more."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open_shared(info("first"), "key")
+        assert isinstance(lease, Lease)
+        await log.append(lease, [terminal])
+        assert isinstance(await log.open_shared(info("second"), "key"), Lease)
+        assert await log.open_shared(info("third"), "key") == info("second")
+
+
+async def test_a_stream_without_a_key_is_found_by_nobody(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        await log.open(info("first"))
+        assert isinstance(await log.open_shared(info("second"), "key"), Lease)
+        assert isinstance(await log.open(info("third")), Lease)
+
+
+async def test_of_many_at_once_one_begins_the_stream(open_stream_log: OpenStreamLog) -> None:
+    """C1: the claim and the look-up are one step."""
+    async with open_stream_log() as (log, _):
+        opened = await asyncio.gather(*(log.open_shared(info(f"s-{number}"), "key") for number in range(50)))
+        leases = [one for one in opened if isinstance(one, Lease)]
+        assert len(leases) == 1
+        assert {one.stream_id for one in opened if isinstance(one, StreamInfo)} == {leases[0].stream_id}
