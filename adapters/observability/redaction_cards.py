@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-CARD = "[REDACTED:card]"
-
 _SEPARATOR = r"[ \-+\u00a0\u2011\u2013]"
 # A text without its separators, all digits alike: without thirteen in a row there is no card, and most lines stop here.
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")

@@ -2,8 +2,6 @@
 
 import re
 
-EMAIL = "[REDACTED:email]"
-
 # Letters of any script, and whatever else does not end a word: scripts have marks that `\w` leaves out.
 _END_OF_WORD = r"\s\x00-\x1f\"<>()\[\]{}|,;:@\\/`?&=#"
 _EDGE = rf"[^{_END_OF_WORD}'.%!$*+~^_\-]"

@@ -5,34 +5,26 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from adapters.observability.redaction_keys import KEY
-from adapters.observability.redaction_view import replaced
 from adapters.observability.secret_names import kind_of_secret
 
 _DONE = r"(?!\[REDACTED)"
 
 # https://user:password@host
-_USER = re.compile(rf"(?<=://)(?P<user>[^\s/@:\"'?#\[]{{0,256}}+:){_DONE}[^\s/\"'?#]{{1,256}}@")
+_USER = re.compile(rf"://[^\s/@:\"'?#\[]{{0,256}}+:{_DONE}(?P<value>[^\s/\"'?#]{{1,256}})@")
 # ?key=..., and the same within another parameter or within JSON that escapes `&`
-_PARAMETER = re.compile(
-    r"(?P<before>(?:[?&]|%3[Ff]|%26|\\u0026|&amp;)(?P<name>[A-Za-z0-9_.\-]{1,64}+)(?:=|%3[Dd]))"
-    rf"{_DONE}(?:(?!%26)[^\s&#\"'<>\\]){{1,16384}}+"
-)
+_PARAMETER = re.compile(r"(?:[?&]|%3[Ff]|%26|\\u0026|&amp;)(?P<name>[A-Za-z0-9_.\-]{1,64}+)(?:=|%3[Dd])")
+_PARAMETER_VALUE = re.compile(rf"{_DONE}(?:(?!%26)[^\s&#\"'<>\\]){{1,16384}}+")
 _SECRET_PARAMETERS = frozenset({"key", "sig", "signature"})
 # A header as a pair: (b'authorization', b'Bearer ...')
-_PAIR = re.compile(
-    r"(?P<before>\(b?(?P<first>[\"'])(?P<name>[\w\-]{1,64}+)(?P=first),[ ]?b?(?P<quote>[\"']))"
-    rf"{_DONE}(?:(?!(?P=quote))(?:\\.|[^\r\n])){{1,16384}}+"
-)
-_BEARER = re.compile(rf"(?P<before>(?i:bearer)(?:[ +]|%20){{1,4}}+){_DONE}(?P<token>[A-Za-z0-9._~+/=\-]{{8,16384}}+)")
-_BASIC = re.compile(
-    rf"(?P<before>(?i:basic)(?:[ +]|%20){{1,4}}+){_DONE}(?P<token>[A-Za-z0-9+/_\-]{{6,16384}}+={{0,2}})"
-)
+_PAIR = re.compile(r"\(b?(?P<first>[\"'])(?P<name>[\w\-]{1,64}+)(?P=first),[ ]?b?(?=[\"'])")
+_PAIR_VALUE = re.compile(rf"(?P<quote>[\"']){_DONE}(?P<value>(?:(?!(?P=quote))(?:\\.|[^\r\n])){{1,16384}}+)")
+_BEARER = re.compile(rf"(?i:bearer)(?:[ +]|%20){{1,4}}+{_DONE}(?P<value>[A-Za-z0-9._~+/=\-]{{8,16384}}+)")
+_BASIC = re.compile(rf"(?i:basic)(?:[ +]|%20){{1,4}}+{_DONE}(?P<value>[A-Za-z0-9+/_\-]{{6,16384}}+={{0,2}})")
 _OPAQUE = re.compile(r"[^0-9]*[0-9]|(?=[^A-Z]*[A-Z]).{20}", re.DOTALL)
 # Headers of several parts, without quotes: the whole line
 _HEADER_LINE = re.compile(
     rf"(?i:cookie:|authorization:[ ]{{0,4}}(?:digest|aws4-hmac-sha256)\b)[ ]{{0,4}}+{_DONE}"
-    r"(?P<value>[^\r\n\"'\\]{1,16384}+)"
+    r"(?P<quote>)?(?P<value>[^\r\n\"'\\]{1,16384}+)"
 )
 
 # The end of a name and a separator, in lower case. A fixed text first: for that a search is fast.
@@ -67,26 +59,46 @@ _SHORTEST_LOOSE = 6
 _CAPITALS = re.compile(r"[A-Z]+")
 
 
-def redact_labelled(text: str) -> str:
-    """Replace each secret that a name, a scheme or its place in a URL gives away."""
+def labelled_spans(text: str) -> list[tuple[int, int]]:
+    """Give the places of the secrets that a name, a scheme or their place in a URL gives away."""
+    spans: list[tuple[int, int]] = []
     if "://" in text:
-        text = _USER.sub(rf"\g<user>{KEY}@", text)
+        spans += (match.span("value") for match in _USER.finditer(text))
     if "?" in text or "&" in text or "%" in text or "u0026" in text:
-        text = _PARAMETER.sub(_if_secret_parameter, text)
+        spans += _parameters(text)
     if "(" in text and ("('" in text or "(b'" in text or '("' in text):
-        text = _PAIR.sub(_if_secret_name, text)
+        spans += _pairs(text)
     lowered = text.lower()
-    if "bearer" in lowered:
-        text = _BEARER.sub(_if_opaque, text)
+    if "bearer" in lowered:  # not of prose such as "bearer authentication"
+        spans += (match.span("value") for match in _BEARER.finditer(text) if _OPAQUE.match(match["value"]))
     if "basic" in lowered:
-        text = _BASIC.sub(_if_user_and_password, text)
+        spans += (match.span("value") for match in _BASIC.finditer(text) if _is_user_and_password(match["value"]))
     if len(lowered) != len(text):  # a few letters of other scripts grow in lower case; places must agree
         lowered = _CAPITALS.sub(lambda capitals: capitals[0].lower(), text)
-    spans: list[tuple[int, int]] = []
     for end, name in _ENDS:
         if end in lowered:
             spans += _values_after(text, lowered, name)
-    return replaced(text, spans, KEY) if spans else text
+    return spans
+
+
+def _parameters(text: str) -> Iterator[tuple[int, int]]:
+    end = 0
+    for found in _PARAMETER.finditer(text):
+        name = found["name"].lower()
+        if found.end() < end or not (name in _SECRET_PARAMETERS or kind_of_secret(name) == "key"):
+            continue
+        if value := _PARAMETER_VALUE.match(text, found.end()):
+            end = value.end()
+            yield value.span()
+
+
+def _pairs(text: str) -> Iterator[tuple[int, int]]:
+    end = 0
+    for found in _PAIR.finditer(text):
+        if found.end() >= end and kind_of_secret(found["name"]) == "key":
+            if value := _PAIR_VALUE.match(text, found.end()):
+                end = value.end()
+                yield value.span("value")
 
 
 def _values_after(text: str, lowered: str, name: re.Pattern[str]) -> Iterator[tuple[int, int]]:
@@ -94,10 +106,17 @@ def _values_after(text: str, lowered: str, name: re.Pattern[str]) -> Iterator[tu
     position = 0
     while found := name.search(lowered, position):
         position = found.end()
+        whole_name = _whole_name(lowered, found)
+        if kind_of_secret(whole_name) != "key":
+            continue
         line = _HEADER_LINE.match(text, found.start())
         value = line or _VALUE.match(text, found.end())
-        if value is not None and _is_secret(_whole_name(lowered, found), value["value"], sure=line is not None):
+        if value is None:
+            continue
+        is_secret = _is_secret(whole_name, value["value"], sure=line is not None)
+        if is_secret:
             yield value.span("value")
+        if is_secret or value["quote"] is None:  # a quoted text that is none may hold another name
             position = value.end()
 
 
@@ -110,32 +129,18 @@ def _whole_name(lowered: str, found: re.Match[str]) -> str:
 
 
 def _is_secret(name: str, value: str, *, sure: bool) -> bool:
-    if kind_of_secret(name) != "key" or value.lower() in _NOT_SECRET or not value.strip("*x.… "):
+    if value.lower() in _NOT_SECRET or not value.strip("*x.… "):
         return False
     if sure or not name.endswith(_LOOSE) or _SURE.search(name) is not None:
         return name != "pwd" or value[0] not in "/~."  # that is a working directory
     return len(value) >= _SHORTEST_LOOSE and " " not in value and _OPAQUE.match(value) is not None
 
 
-def _if_secret_parameter(match: re.Match[str]) -> str:
-    name = match["name"]
-    return match["before"] + KEY if name.lower() in _SECRET_PARAMETERS or kind_of_secret(name) == "key" else match[0]
-
-
-def _if_secret_name(match: re.Match[str]) -> str:
-    return match["before"] + KEY if kind_of_secret(match["name"]) == "key" else match[0]
-
-
-def _if_opaque(match: re.Match[str]) -> str:
-    """Leave prose such as "bearer authentication" alone."""
-    return match["before"] + KEY if _OPAQUE.match(match["token"]) else match[0]
-
-
-def _if_user_and_password(match: re.Match[str]) -> str:
-    """Leave prose such as "basic configuration" alone: credentials are `user:password` in base64."""
-    token = match["token"].rstrip("=").replace("-", "+").replace("_", "/")
+def _is_user_and_password(token: str) -> bool:
+    """Tell credentials, which are `user:password` in base64, from prose such as "basic configuration"."""
+    token = token.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError):
-        return match[0]
-    return match["before"] + KEY if ":" in decoded and decoded.isprintable() else match[0]
+        return False
+    return ":" in decoded and decoded.isprintable()

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from adapters.observability.redaction_phones_international import GAP, international_phones
 from adapters.observability.redaction_phones_national import national_phones
 
-PHONE = "[REDACTED:phone]"
-
 # A cheap look, for which most lines with few digits stop: without six digits near each other there is no number.
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _BETWEEN = b" ()./-?"  # a gap that is not ASCII comes as `?`

@@ -1,18 +1,24 @@
 """Redacts one text, in time that grows with its length and into a result of bounded length."""
 
-from adapters.observability.redaction_cards import CARD, card_spans
-from adapters.observability.redaction_emails import EMAIL, email_spans
-from adapters.observability.redaction_keys import redact_known_keys
-from adapters.observability.redaction_labels import redact_labelled
-from adapters.observability.redaction_phones import PHONE, phone_spans
-from adapters.observability.redaction_view import View, replaced
+from bisect import bisect_right
+from itertools import accumulate
 
-LONGEST_TEXT = 16_384
+from adapters.observability.redaction_cards import card_spans
+from adapters.observability.redaction_emails import email_spans
+from adapters.observability.redaction_keys import known_key_spans
+from adapters.observability.redaction_labels import labelled_spans
+from adapters.observability.redaction_phones import phone_spans
+from adapters.observability.redaction_view import View
+
+KEY = "[REDACTED:key]"
+EMAIL = "[REDACTED:email]"
+CARD = "[REDACTED:card]"
+PHONE = "[REDACTED:phone]"
 CUT = "…[TRUNCATED]"
+LONGEST_TEXT = 16_384
 # A secret across the cut leaves its beginning, too short to be known, at the very end: shorter than this.
 _UNCERTAIN_END = 640
 _PASSES = 4
-_FINDERS = ((EMAIL, email_spans), (CARD, card_spans), (PHONE, phone_spans))
 
 
 def redact_text(text: str) -> str:
@@ -30,19 +36,35 @@ def redact_text(text: str) -> str:
 def _redact_until_stable(text: str) -> str:
     """Redact again what was changed: with one number gone, its neighbour may stand free."""
     for _ in range(_PASSES):
-        redacted = _redact_once(text)
-        if redacted == text:
+        spans = _spans(text)
+        if not spans:
             break
-        text = redacted
+        text = _replaced(text, spans)
     return text
 
 
-def _redact_once(text: str) -> str:
-    text = redact_known_keys(redact_labelled(text))
+def _spans(text: str) -> list[tuple[int, int, str]]:
+    """Give every place to redact. All look at the same text, so that none hides a part of what another sees whole."""
+    keys = sorted((*labelled_spans(text), *known_key_spans(text)))
+    spans = [(start, end, KEY) for start, end in keys]
     view = View(text)
-    for marker, find in _FINDERS:
-        spans = find(view.text)
-        if spans:
-            text = replaced(text, [view.span(start, end) for start, end in spans], marker)
-            view = View(text)
-    return text
+    # In https://user:password@host the password is no address: what begins within a key belongs to it.
+    ends = list(accumulate((end for _, end in keys), max))
+    for start, end in map(view.source, email_spans(view.text)):
+        before = bisect_right(keys, (start, LONGEST_TEXT)) - 1
+        if before < 0 or start >= ends[before]:
+            spans.append((start, end, EMAIL))
+    spans += ((*view.source(span), CARD) for span in card_spans(view.text))
+    spans += ((*view.source(span), PHONE) for span in phone_spans(view.text))
+    return spans
+
+
+def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+    """Put a marker in each place; places that overlap become one."""
+    pieces: list[str] = []
+    kept = 0
+    for start, end, marker in sorted(spans):
+        if start >= kept:
+            pieces += (text[kept:start], marker)
+        kept = max(kept, end)
+    return "".join((*pieces, text[kept:]))

@@ -2,7 +2,6 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 
 _ESCAPE = re.compile(
     r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){1,64}|\\u[0-9a-fA-F]{4}"
@@ -26,8 +25,9 @@ class View:
         else:
             self.text = source
 
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Give the place in the source; what is partly an escape takes the whole of it."""
+    def source(self, span: tuple[int, int]) -> tuple[int, int]:
+        """Give a place's place in the source; what is partly an escape takes the whole of it."""
+        start, end = span
         return (self._place(start, after=False), self._place(end, after=True)) if self._at else (start, end)
 
     def _read(self, source: str) -> str:
@@ -60,14 +60,3 @@ def _unescaped(escape: str) -> str:
     if escape[0] == "%" or escape[1] == "x":
         return bytes.fromhex(escape.replace("%", "").replace("\\x", "")).decode("utf-8", "replace")
     return _SINGLE.get(escape[1], escape[1])
-
-
-def replaced(text: str, spans: Iterable[tuple[int, int]], marker: str) -> str:
-    """Put the marker in each place; places that overlap become one."""
-    pieces: list[str] = []
-    kept = 0
-    for start, end in sorted(spans):
-        if start >= kept:
-            pieces += (text[kept:start], marker)
-        kept = max(kept, end)
-    return "".join((*pieces, text[kept:]))

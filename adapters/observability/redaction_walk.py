@@ -5,10 +5,8 @@ from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any
 
-from adapters.observability.redaction_cards import CARD, is_card_number
-from adapters.observability.redaction_keys import KEY
-from adapters.observability.redaction_phones import PHONE
-from adapters.observability.redaction_text import LONGEST_TEXT
+from adapters.observability.redaction_cards import is_card_number
+from adapters.observability.redaction_text import CARD, KEY, LONGEST_TEXT, PHONE
 
 DEEPEST = 8
 MOST_ITEMS = 200

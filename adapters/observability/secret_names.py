@@ -4,27 +4,31 @@ import re
 
 # Compared in lower case without separators: `x-api-key`, `X_API_KEY` and `xApiKey` are one name.
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
-_SECRET = re.compile(
-    r"""
-      .{0,64}(?:authorization|apikey|accesskey|secretkey|privatekey|signingkey|encryptionkey|masterkey|accountkey
-               |functionskey|passw(?:or)?d|passphrase|secret|cookie|credentials?|jwt|amzsignature|bearer)
-      # not counts, and not the words of a model
-    | .{0,64}(?<!per)(?<!output)(?<!input)(?<!prompt)(?<!first)(?<!last)(?<!next)(?<!bos)(?<!eos)(?<!pad)(?<!stop)token
-    | .{0,64}(?:access|refresh|auth|session|bearer|api)tokens
-    | pwd | auth | basicauth | secrets | passwords | cookies | apikeys
-    """,
-    re.VERBOSE,
-)
-_PHONE = re.compile(r"(?:.{0,32}(?:phone|mobile)|cell|fax|(?:home|work)?tel)(?:no|nr|number)?|msisdn")
-_CARD = re.compile(r"(?:credit|debit|payment|bank)?card(?:no|nr|number)|cvv2?|cvc2?")
 _LONGEST_NAME = 128
+_SECRET_ENDS = (
+    "authorization", "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey", "masterkey",
+    "accountkey", "functionskey", "password", "passwd", "passphrase", "secret", "cookie", "credential", "credentials",
+    "jwt", "amzsignature", "bearer", "token", "accesstokens", "refreshtokens", "authtokens", "sessiontokens",
+    "bearertokens", "apitokens",
+)  # fmt: skip
+_SECRET_NAMES = frozenset({"pwd", "auth", "basicauth", "secrets", "passwords", "cookies", "apikeys"})
+# Measures of a model's speed and price, and the words of a model.
+_NOT_SECRET_ENDS = (
+    "pertoken", "outputtoken", "inputtoken", "prompttoken", "firsttoken", "lasttoken", "nexttoken", "bostoken",
+    "eostoken", "padtoken", "stoptoken",
+)  # fmt: skip
+_NUMBER_ENDS = ("number", "no", "nr")
+_PHONE_ENDS = ("phone", "mobile")
+_PHONE_NAMES = frozenset({"tel", "cell", "fax", "hometel", "worktel", "msisdn"})
+_CARD_NAMES = frozenset({"cvv", "cvv2", "cvc", "cvc2"})
 
 
 def kind_of_secret(name: str) -> str | None:
     """Give `key`, `phone` or `card` for a name whose value must not be shown, and None for any other."""
     plain = _SEPARATORS.sub("", name[:_LONGEST_NAME].lower())
-    if _SECRET.fullmatch(plain):
-        return "key"
-    if _PHONE.fullmatch(plain):
+    if plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDS):
+        return None if plain.endswith(_NOT_SECRET_ENDS) else "key"
+    bare = next((plain.removesuffix(end) for end in _NUMBER_ENDS if plain.endswith(end)), plain)
+    if bare in _PHONE_NAMES or bare.endswith(_PHONE_ENDS):
         return "phone"
-    return "card" if _CARD.fullmatch(plain) else None
+    return "card" if plain in _CARD_NAMES or (bare != plain and bare.endswith("card")) else None

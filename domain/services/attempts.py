@@ -157,8 +157,12 @@ class Attempts:
             with self._sweeper.timeout(self._timeouts.first_event) as timeout:
                 await self._pump(progress, target, timeout.alarm)
         except TimeoutError as error:
-            if progress.unfinished > 0 or progress.finish_reason is None:
+            if progress.unfinished > 0:
                 raise self._silent(progress, target, started) from error
+        except ProviderError:
+            # Every choice has its finish reason: what went wrong after that took nothing from the answer (R5).
+            if progress.unfinished > 0:
+                raise
         if progress.finish_reason is None:
             raise ProviderTruncatedError(
                 "The provider ended the answer without a finish reason.",

@@ -43,11 +43,11 @@ async def test_callers_do_not_share_and_tiers_differ(open_limiter: OpenLimiter) 
 async def test_an_admission_says_how_both_limits_stand(open_limiter: OpenLimiter) -> None:
     async with open_limiter(TIERS) as (limiter, advance):
         assert await limiter.admit(ACME, Cost(1, 150)) == Verdict(
-            True, Quota(6, 60, 5, 10.0), Quota(600, 60, 450, 15.0), None
+            admitted=True, requests=Quota(6, 60, 5, 10.0), tokens=Quota(600, 60, 450, 15.0), retry_after=None
         )
         await advance(5.0)
         assert await limiter.admit(ACME, Cost(1, 0)) == Verdict(
-            True, Quota(6, 60, 4, 15.0), Quota(600, 60, 500, 10.0), None
+            admitted=True, requests=Quota(6, 60, 4, 15.0), tokens=Quota(600, 60, 500, 10.0), retry_after=None
         )
 
 
@@ -55,7 +55,7 @@ async def test_a_refusal_says_how_both_limits_stand_and_when_the_call_passes(ope
     async with open_limiter(TIERS) as (limiter, _):
         await limiter.admit(ACME, Cost(2, 500))
         assert await limiter.admit(ACME, Cost(1, 101)) == Verdict(
-            False, Quota(6, 60, 4, 20.0), Quota(600, 60, 100, 50.0), 1
+            admitted=False, requests=Quota(6, 60, 4, 20.0), tokens=Quota(600, 60, 100, 50.0), retry_after=1
         )
 
 

@@ -35,8 +35,9 @@ class Bucket:
         return seconds
 
     def agrees(self, quota: Quota | None) -> bool:
-        reset = float((self.limit - self.level) * 60 / self.limit)
-        return quota is not None and quota == Quota(self.limit, 60, max(0, int(self.level // 1)), pytest.approx(reset))
+        if quota is None or quota.reset != pytest.approx(float((self.limit - self.level) * 60 / self.limit)):
+            return False
+        return (quota.limit, quota.window, quota.remaining) == (self.limit, 60, max(0, int(self.level // 1)))
 
 
 # Limits that divide a minute badly, too.

@@ -1,0 +1,162 @@
+"""What only the stream log in memory promises: its bounds, who is evicted, and what it leaves behind."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.manual_clock import ManualClock
+from adapters.memory.stream import MemoryReader
+from adapters.memory.stream_log import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD, MemoryStreamLog
+from domain.errors import StreamLogFullError
+from domain.model import Delta, Lease, ToolCallDelta
+from tests.contracts.events import END, deltas, follow, info, read_to_end, waiting_read
+
+ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
+"""The weight of a stream with one delta of one character."""
+
+
+async def filled(log: MemoryStreamLog, name: str, *, closed: bool) -> Lease:
+    lease = await log.open(info(name))
+    await log.append(lease, [*deltas(1), END] if closed else deltas(1))
+    return lease
+
+
+async def kept(log: MemoryStreamLog, *names: str) -> list[str]:
+    return [name for name in names if await log.follow(name) is not None]
+
+
+async def test_the_streams_that_ended_first_make_room() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=3 * ONE)
+    second = await filled(log, "second", closed=False)
+    await filled(log, "first", closed=True)
+    await log.append(second, [END])
+    await filled(log, "open", closed=False)
+    assert await kept(log, "first", "second", "open") == ["first", "second", "open"]
+    await filled(log, "next", closed=True)
+    assert await kept(log, "first", "second", "open", "next") == ["second", "open", "next"]
+
+
+async def test_an_append_evicts_what_is_closed_and_then_is_full() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=3 * ONE)
+    lease = await filled(log, "open", closed=False)
+    await filled(log, "closed", closed=True)
+    await log.append(lease, [Delta("x" * (ONE - EVENT_OVERHEAD))])
+    assert await kept(log, "closed") == ["closed"]
+    await log.append(lease, [Delta("y")])
+    assert await kept(log, "closed") == []
+    with pytest.raises(StreamLogFullError) as caught:
+        await log.append(lease, [Delta("z" * ONE)])
+    assert caught.value.details == {"max_bytes": 3 * ONE}
+    await log.append(lease, [END])
+    assert len(await read_to_end(await follow(log, stream_id="open"))) == 4
+
+
+async def test_open_streams_are_never_evicted_and_a_log_full_of_them_takes_no_more() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=2 * ONE)
+    lease = await filled(log, "one", closed=False)
+    await filled(log, "two", closed=False)
+    with pytest.raises(StreamLogFullError):
+        await log.open(info("three"))
+    with pytest.raises(StreamLogFullError):
+        await log.open_shared(info("three"), "key")
+    await log.append(lease, [END])
+    assert isinstance(await log.open_shared(info("three"), "key"), Lease)
+    assert await kept(log, "one", "two", "three") == ["two", "three"]
+
+
+async def test_a_reader_of_an_evicted_stream_comes_to_its_end() -> None:
+    """S3: in memory nothing that is being read is lost."""
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=ONE)
+    await filled(log, "old", closed=True)
+    reader = await follow(log, stream_id="old")
+    await filled(log, "new", closed=True)
+    assert await kept(log, "old") == []
+    assert await read_to_end(reader) == [*deltas(1), END]
+
+
+async def test_tool_calls_without_raw_bytes_have_weight() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=100 * ONE, max_stream_bytes=ONE + 1_000)
+    lease = await filled(log, "one", closed=False)
+    with pytest.raises(StreamLogFullError):
+        await log.append(lease, [Delta(tool_calls=(ToolCallDelta(0, arguments="x" * 1_000),))])
+
+
+async def test_expired_streams_are_let_go_when_others_open() -> None:
+    """S13: some at each opening, so that none is felt."""
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, 60.0, max_bytes=10_000 * ONE)
+    for number in range(PURGE_AT_ONCE + 10):
+        await filled(log, f"old-{number}", closed=True)
+    await clock.advance(60.0)
+    await log.open(info("one"))
+    assert len(log._streams) == len(log._closed) + 1 == 11
+    await log.open(info("two"))
+    assert (list(log._streams), len(log._closed)) == (["one", "two"], 0)
+    assert log._bytes == 2 * STREAM_OVERHEAD
+
+
+async def test_readers_that_left_leave_nothing_in_the_stream() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=10 * ONE)
+    await log.open(info("one"))
+    stream = log._streams["one"]
+    for leave in (MemoryReader.nudge, MemoryReader.close):
+        reader = await log.follow("one")
+        assert reader is not None
+        waiting = await waiting_read(reader)
+        assert len(stream.waiting) == 1
+        leave(reader)
+        assert await waiting is None
+        assert not stream.waiting
+
+
+async def test_a_cancelled_read_leaves_nothing_in_the_stream() -> None:
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, max_bytes=10 * ONE)
+    lease = await log.open(info("one"))
+    waiting = await waiting_read(await follow(log, stream_id="one"))
+    waiting.cancel()
+    await log.append(lease, deltas(1))  # before the cancelled task has run
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not log._streams["one"].waiting
+
+
+steps = st.tuples(
+    st.sampled_from(["open", "append", "append", "end", "wait"]), st.integers(0, 9), st.integers(0, 3_000)
+)
+
+
+@given(history=st.lists(steps, max_size=60))
+@settings(deadline=None, max_examples=150)
+async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[tuple[str, int, int]]) -> None:
+    """S4: and each open stream can still be ended, with all that was accepted in it."""
+    clock = ManualClock()
+    log = MemoryStreamLog(clock, 10.0, max_bytes=6 * ONE, max_stream_bytes=3 * ONE)
+    live: dict[str, tuple[Lease, list[Delta]]] = {}
+    for number, (step, choice, size) in enumerate(history):
+        name = sorted(live)[choice % len(live)] if live else ""
+        try:
+            if step == "open":
+                live[f"s-{number}"] = await log.open(info(f"s-{number}")), []
+            elif step == "append" and live:
+                await log.append(live[name][0], [Delta("x" * size)])
+                live[name][1].append(Delta("x" * size))
+            elif step == "end" and live:
+                await log.append(live.pop(name)[0], [END])
+            elif step == "wait":
+                await clock.advance(size / 1_000)
+        except StreamLogFullError:
+            assert log._bytes + max(size, STREAM_OVERHEAD) > 3 * ONE
+        assert log._bytes <= 6 * ONE
+        assert log._bytes == sum(stream.size for stream in log._streams.values())
+    for name, (lease, events) in live.items():
+        await log.append(lease, [END])
+        assert await read_to_end(await follow(log, stream_id=name)) == [*events, END]
