@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -42,10 +42,15 @@ class Running:
         return int(self.url.rpartition(":")[2])
 
     async def until_idle(self) -> None:
-        """Waits (5 s at most) until no generation runs and no response is open."""
-        async with asyncio.timeout(5):
-            while len(self.container.generations()) or len(self.streams):
-                await asyncio.sleep(0.01)
+        """Waits until no generation runs and no response is open."""
+        await until(lambda: not len(self.container.generations()) and not len(self.streams))
+
+
+async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Waits until it holds, `seconds` at most."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is waited for lies in a service that knows nothing of tests
+            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
@@ -65,14 +70,17 @@ async def running(
     app, streams = build_app(container)
     listener = socket.create_server(("127.0.0.1", 0))
     server = DrainingServer(
-        app, container.stream_service(), streams, host="127.0.0.1", port=0, drain_timeout=container.settings().stream.drain_timeout
+        app,
+        container.stream_service(),
+        streams,
+        host="127.0.0.1",
+        port=0,
+        drain_timeout=container.settings().stream.drain_timeout,
     )
     serving = asyncio.create_task(server._serve([listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with asyncio.timeout(START_SECONDS):
-            while not server.started:
-                await asyncio.sleep(0.005)
+        await until(lambda: server.started, START_SECONDS)
         async with httpx.AsyncClient(base_url=url, timeout=20) as client:
             yield Running(url, container, streams, recorder, server, client)
     finally:

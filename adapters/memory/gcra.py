@@ -41,12 +41,12 @@ class Gcra:
         return max(0, -(-excess // (self.limit * SECOND)))
 
     def correct(self, tat: int, now: int, difference: int) -> int:
-        """The TAT after `difference` more was used than taken; less than nothing gives back, to a full bucket at most.
+        """The TAT after `difference` more was used than taken; a negative one gives back.
 
-        It may lie further ahead than a burst: what was used beyond the limit is paid for by waiting.
+        It may lie further ahead than a burst: what was used beyond the limit is paid for by waiting. It may also lie
+        in the past, and is then worth no more than a full bucket.
         """
-        full = now * self.limit
-        return max(full, max(tat, full) + difference * MINUTE)
+        return max(tat, now * self.limit) + difference * MINUTE
 
     def full(self, tat: int, now: int) -> bool:
         """Whether nothing is missing in the bucket."""

@@ -43,8 +43,9 @@ class MemoryLimiter(Limiter):
             tats = requests_after, tokens_after
             self._store(caller, tats, now)
         elif cost.requests <= requests.limit and cost.tokens <= tokens.limit:
+            # At least 1: what does not pass now needs more than no time.
             retry_after = max(
-                1, requests.wait(requests_tat, now, cost.requests), tokens.wait(tokens_tat, now, cost.tokens)
+                requests.wait(requests_tat, now, cost.requests), tokens.wait(tokens_tat, now, cost.tokens)
             )
         return Verdict(admitted, requests.quota(tats[0], now), tokens.quota(tats[1], now), retry_after)
 

@@ -30,9 +30,8 @@ _ISSUERS = re.compile(
 # A digit is worth twice itself, less nine, at every second place from the right.
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_HEX = "0123456789abcdefABCDEF"
-_UUID_REACH = 36
-_HEX_ID_REACH = 64
+_HEX_AND_HYPHEN = "0123456789abcdefABCDEF-"
+_REACH = 64
 _SHORTEST, _LONGEST = 13, 19
 _PRINTED_GROUP = 4
 _PRINTED = ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3])
@@ -107,13 +106,13 @@ def _is_part_of_another(text: str, start: int, end: int) -> bool:
     """Say whether the digits are a piece of a float, of a UUID or of a hexadecimal id such as a trace id."""
     if text[max(0, start - 1) : start] == "." and text[max(0, start - 2) : start - 1].isdigit():
         return True
-    for uuid in _UUID.finditer(text, max(0, start - _UUID_REACH), end + _UUID_REACH):
-        if uuid.start() <= start and end <= uuid.end():
-            return True
     left, right = start, end
-    while left > 0 and start - left < _HEX_ID_REACH and text[left - 1] in _HEX:
+    while left > 0 and start - left < _REACH and text[left - 1] in _HEX_AND_HYPHEN:
         left -= 1
-    while right < len(text) and right - end < _HEX_ID_REACH and text[right] in _HEX:
+    while right < len(text) and right - end < _REACH and text[right] in _HEX_AND_HYPHEN:
         right += 1
-    alone = not (text[max(0, left - 1) : left].isalnum() or text[right : right + 1].isalnum())
-    return alone and (left, right) != (start, end) and right - left in _HEX_ID_LENGTHS
+    if text[max(0, left - 1) : left].isalnum() or text[right : right + 1].isalnum():
+        return False
+    if _UUID.search(text, left, right) is not None:
+        return True
+    return any(len(piece) in _HEX_ID_LENGTHS and not piece.isdigit() for piece in text[left:right].split("-"))

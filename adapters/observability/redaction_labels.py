@@ -95,10 +95,11 @@ def _parameters(text: str) -> Iterator[tuple[int, int]]:
 def _pairs(text: str) -> Iterator[tuple[int, int]]:
     end = 0
     for found in _PAIR.finditer(text):
-        if found.end() >= end and kind_of_secret(found["name"]) == "key":
-            if value := _PAIR_VALUE.match(text, found.end()):
-                end = value.end()
-                yield value.span("value")
+        if found.end() < end or kind_of_secret(found["name"]) != "key":
+            continue
+        if value := _PAIR_VALUE.match(text, found.end()):
+            end = value.end()
+            yield value.span("value")
 
 
 def _values_after(text: str, lowered: str, name: re.Pattern[str]) -> Iterator[tuple[int, int]]:

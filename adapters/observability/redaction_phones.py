@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from adapters.observability.redaction_phones_international import GAP, international_phones
 from adapters.observability.redaction_phones_national import national_phones
 
-# A cheap look, for which most lines with few digits stop: without six digits near each other there is no number.
+# A cheap look, after which most lines are done: without seven digits near each other there is no number. The digits
+# of a moment do not count.
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_MOMENT = b"0000-00-00T00:00:00"
 _BETWEEN = b" ()./-?"  # a gap that is not ASCII comes as `?`
-_FEWEST_DIGITS = b"0" * 6
+_FEWEST_DIGITS = b"0" * 7
 # After a word that says so, any form is a number.
 _LABELS = (
     "phone", "tel", "mobile", "cell", "fax", "whatsapp", "sms", "msisdn", "call ", "ring ", "text ", "reach ", "dial ",
@@ -24,7 +26,8 @@ _LABELLED = re.compile(
 
 def phone_spans(text: str) -> list[tuple[int, int]]:
     """Give the places of the numbers."""
-    if _FEWEST_DIGITS not in text.encode("ascii", "replace").translate(_DIGITS, _BETWEEN):
+    shape = text.encode("ascii", "replace").translate(_DIGITS).replace(_MOMENT, b"T")
+    if _FEWEST_DIGITS not in shape.translate(None, _BETWEEN):
         return []
     return [
         _with_parenthesis(text, start, end)

@@ -15,12 +15,32 @@ VERSION = 1
 PLACE = "\x00"
 
 ANYWHERE = (
-    f"{PLACE}", f"user wrote {PLACE} in the prompt", f"level=info value={PLACE} stage=5.0_LLM_STREAMING", f'{{"content": "{PLACE}", "n": 1}}',
-    f"ValueError: cannot parse '{PLACE}'", f"upstream said: {PLACE}.", f"[2026-01-15 10:23:45] got ({PLACE}), retrying in 250 ms", f"a\\nb\\n{PLACE}\\nc",
-    f"values=['x', '{PLACE}', 3]", f'body=b\'{{"q":"{PLACE}"}}\'', f"{PLACE}, and then 3 more", f"<p>{PLACE}</p>", f"first line\n{PLACE}\nlast line",
-    f'  File "a.py", line 3, in f\nRuntimeError: {PLACE}', f"2026-01-15T10:23:45Z prompt={PLACE} tokens=512 total_ms=12.5", f'{{\\"content\\": \\"{PLACE}\\"}}',
-)  # fmt: skip
-OF_PHONES = (f"call me at {PLACE} please", f"phone: {PLACE}", f"Tel. {PLACE}", f'{{"phone_number": "{PLACE}"}}', f"my number is {PLACE}, thanks", f"mobile={PLACE}", f"reach her on {PLACE}!")
+    f"{PLACE}",
+    f"user wrote {PLACE} in the prompt",
+    f"level=info value={PLACE} stage=5.0_LLM_STREAMING",
+    f'{{"content": "{PLACE}", "n": 1}}',
+    f"ValueError: cannot parse '{PLACE}'",
+    f"upstream said: {PLACE}.",
+    f"[2026-01-15 10:23:45] got ({PLACE}), retrying in 250 ms",
+    f"a\\nb\\n{PLACE}\\nc",
+    f"values=['x', '{PLACE}', 3]",
+    f'body=b\'{{"q":"{PLACE}"}}\'',
+    f"{PLACE}, and then 3 more",
+    f"<p>{PLACE}</p>",
+    f"first line\n{PLACE}\nlast line",
+    f'  File "a.py", line 3, in f\nRuntimeError: {PLACE}',
+    f"2026-01-15T10:23:45Z prompt={PLACE} tokens=512 total_ms=12.5",
+    f'{{\\"content\\": \\"{PLACE}\\"}}',
+)
+OF_PHONES = (
+    f"call me at {PLACE} please",
+    f"phone: {PLACE}",
+    f"Tel. {PLACE}",
+    f'{{"phone_number": "{PLACE}"}}',
+    f"my number is {PLACE}, thanks",
+    f"mobile={PLACE}",
+    f"reach her on {PLACE}!",
+)
 OF_EMAILS = (f"mailto:{PLACE}", f"From: Anna <{PLACE}>", f"to={PLACE}; cc=none", f"login {PLACE} failed")
 OF_CARDS = (f"card {PLACE} exp 12/27", f"pay with {PLACE} cvv 123", f"PAN={PLACE};")
 
@@ -75,7 +95,9 @@ def _planted(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
         yield _in_context("phone national", "", national_phone(rng), ANYWHERE + OF_PHONES, rng)
 
 
-def _in_context(kind: str, form: str, value: str, contexts: tuple[str, ...], rng: random.Random) -> tuple[str, str, str, str, str]:
+def _in_context(
+    kind: str, form: str, value: str, contexts: tuple[str, ...], rng: random.Random
+) -> tuple[str, str, str, str, str]:
     if kind != "key" and rng.random() < 0.06:  # in a URL, encoded
         value, around = quote(value, safe=""), f"GET /v1/search?q={PLACE}&n=2 HTTP/1.1"
     elif not value.isascii() and rng.random() < 0.3:  # in JSON that escapes other scripts

@@ -23,6 +23,7 @@ def jwt(rng: random.Random) -> str:
     parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims))
     return ".".join((*parts, some(rng, URL_SAFE, rng.choice((43, 86, 342)))))
 
+
 def private_key(rng: random.Random) -> str:
     kind = rng.choice(("RSA ", "EC ", "", "OPENSSH "))
     body = "\\n".join(some(rng, ALNUM + "+/", 64) for _ in range(3))

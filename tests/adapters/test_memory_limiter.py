@@ -37,8 +37,8 @@ async def test_those_whose_buckets_are_full_again_are_forgotten_first() -> None:
     clock = ManualClock()
     limiter = MemoryLimiter(clock, TIERS, max_callers=3)
     await limiter.admit(Caller("slow"), Cost(6, 0))
-    await limiter.admit(Caller("rich", "premium"), Cost(1, 0))
     await limiter.admit(Caller("tokens"), Cost(0, 300))
+    await limiter.admit(Caller("rich", "premium"), Cost(1, 0))
     await clock.advance(1.0)  # the premium caller is whole again
     await limiter.admit(Caller("new"), Cost(1, 0))
     assert [caller.tenant for caller in limiter._tats] == ["slow", "tokens", "new"]

@@ -194,7 +194,7 @@ async def test_r4_what_came_before_a_failure_is_given_and_then_it_is_raised(
 ) -> None:
     deltas: list[Delta] = []
     async with provider.stream(request(model), model, "thread-1") as batches:
-        with pytest.raises(kind) as caught:  # noqa: PT012 - which step raises is up to the network
+        with pytest.raises(kind) as caught:
             while True:
                 deltas += await anext(batches)
     assert text(deltas) == tokens(count)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from entrypoints.http.context import MAX_BODY_BYTES
-from tests.entrypoints.test_streams_end_to_end import demo
+from tests.entrypoints.demo_service import demo
 from tests.service import JSON, Running, running
 
 SECRET = "sk-planted-4f9d8a7b6c5e"
@@ -37,7 +37,13 @@ CHAT: list[tuple[str, bytes, int, str, str | None]] = [
     ("12 UTF-8", b'{"model":"\xff' + SECRET.encode() + b'"}', 400, "invalid_encoding", None),
     ("12 UTF-16", chat().decode().encode("utf-16"), 400, "invalid_encoding", None),
     ("12 BOM", b"\xef\xbb\xbf" + chat(), 400, "invalid_encoding", None),
-    ("13 surrogate", b'{"messages":[{"role":"user","content":"\\ud800"}]}', 400, "invalid_encoding", "messages.0.content"),
+    (
+        "13 surrogate",
+        b'{"messages":[{"role":"user","content":"\\ud800"}]}',
+        400,
+        "invalid_encoding",
+        "messages.0.content",
+    ),
     ("15 unknown model", chat(model=SECRET), 404, "model_not_found", "model"),
     ("15 unknown provider", chat(model=f"other/{SECRET}"), 404, "model_not_found", "model"),
     ("16 base_url", chat(base_url="http://127.0.0.1:1"), 400, "forbidden_parameter", "base_url"),
@@ -57,7 +63,13 @@ CHAT: list[tuple[str, bytes, int, str, str | None]] = [
     ("18 n", chat(n=1.5), 400, "invalid_type", "n"),
     ("18 stream", chat(stream="yes"), 400, "invalid_type", "stream"),
     ("18 stop", chat(stop=7), 400, "invalid_type", "stop"),
-    ("18 include_usage", chat(stream_options={"include_usage": 1}), 400, "invalid_type", "stream_options.include_usage"),
+    (
+        "18 include_usage",
+        chat(stream_options={"include_usage": 1}),
+        400,
+        "invalid_type",
+        "stream_options.include_usage",
+    ),
     ("no model", b'{"messages":[]}', 400, "missing_parameter", "model"),
     ("no messages", b'{"model":"demo/fast"}', 400, "missing_parameter", "messages"),
     ("no role", chat(messages=[{}]), 400, "missing_parameter", "messages.0.role"),
@@ -124,7 +136,12 @@ async def test_wrong_kinds_of_body_3_4_5_6(path: str) -> None:
             return await service.client.post(path, content=content, headers={**JSON, **headers})
 
         check(await post(chat(), **{"Content-Type": "text/plain"}), 415, "unsupported_media_type", None)
-        check(await post(chat(), **{"Content-Type": "application/x-www-form-urlencoded"}), 415, "unsupported_media_type", None)
+        check(
+            await post(chat(), **{"Content-Type": "application/x-www-form-urlencoded"}),
+            415,
+            "unsupported_media_type",
+            None,
+        )
         check(await post(b"x" * 100, **{"Content-Encoding": "gzip"}), 415, "unsupported_encoding", None)
         check(await chunked(service, path), 413, "request_too_large", None)
 
@@ -167,7 +184,9 @@ async def test_parameters_of_dialects_17_9_14() -> None:
         assert marks == ["miss", "miss", "hit-l1", "hit-l1", "miss"]
 
 
-@pytest.mark.parametrize("event_id", ["x", "-1", "abc-", "abc--1", "abc-01", "ABC-1", "abc-1\t2", "é-1", "a" * 10_000, "abc-1" * 9])
+@pytest.mark.parametrize(
+    "event_id", ["x", "-1", "abc-", "abc--1", "abc-01", "ABC-1", "abc-1\t2", "é-1", "a" * 10_000, "abc-1" * 9]
+)
 async def test_event_ids_that_never_were_31(event_id: str) -> None:
     async with running(llm={"demo": demo()}) as service:
         first = await service.client.post("/v1/streams", json={"model": "demo/fast", "prompt": "x"})
@@ -196,7 +215,9 @@ async def test_thread_ids_that_are_no_ids_are_replaced_40() -> None:
     async with running(llm={"demo": demo()}) as service:
         for given in ("a b", "x" * 1000, "é", "{}", ""):
             response = await service.client.post(
-                "/v1/streams", json={"model": "demo/fast", "prompt": "x"}, headers={"X-Thread-ID": given.encode()}  # type: ignore[dict-item]
+                "/v1/streams",
+                json={"model": "demo/fast", "prompt": "x"},
+                headers={"X-Thread-ID": given.encode()},  # type: ignore[dict-item]
             )
             assert response.headers["x-thread-id"].startswith("t_")
 
@@ -204,7 +225,9 @@ async def test_thread_ids_that_are_no_ids_are_replaced_40() -> None:
 @pytest.mark.parametrize("grace", ["x", "-1", "1e9", "nan", "99999999"])
 async def test_a_grace_that_is_no_number(grace: str) -> None:
     async with running(llm={"demo": demo()}) as service:
-        response = await service.client.post("/v1/chat/completions", content=chat(), headers={**JSON, "X-Stream-Grace": grace})
+        response = await service.client.post(
+            "/v1/chat/completions", content=chat(), headers={**JSON, "X-Stream-Grace": grace}
+        )
         check_openai(response, 400, "invalid_header", "X-Stream-Grace")
 
 
@@ -238,7 +261,10 @@ async def test_keys_27_28_p2() -> None:
             assert missing.headers["www-authenticate"] == "Bearer"
             assert missing.json()["error"]["code"] == "missing_api_key"
             assert (await ask(Authorization=f"Basic {key}")).json()["error"]["code"] == "missing_api_key"
-            bodies = {(await ask(Authorization=f"Bearer {wrong}")).content for wrong in ("x", key[:-1], "' OR 1=1", "é", "k" * 9000)}
+            bodies = {
+                (await ask(Authorization=f"Bearer {wrong}")).content
+                for wrong in ("x", key[:-1], "' OR 1=1", "é", "k" * 9000)
+            }
             assert len(bodies) == 1
             assert json.loads(bodies.pop())["error"]["code"] == "invalid_api_key"
             mine = await ask(Authorization=f"Bearer {key}", **{"X-Stream-Grace": "5"})

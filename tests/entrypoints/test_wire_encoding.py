@@ -26,7 +26,21 @@ from entrypoints.wire.openai_plain import CompletionAssembler
 from tests.event_source import EventSourceClient, parse
 
 INFO = StreamInfo("s_test", "0a1b2c3d", "fast", 1_700_000_000, "t_1")
-TRICKY = ["\r", "\n", "\r\n", "\u2028", "\u2029", "\x85", "\ufeff", "\0", "\ud800", "\udc00", "😀", "data: [DONE]\n\n", '"']
+TRICKY = [
+    "\r",
+    "\n",
+    "\r\n",
+    "\u2028",
+    "\u2029",
+    "\x85",
+    "\ufeff",
+    "\0",
+    "\ud800",
+    "\udc00",
+    "😀",
+    "data: [DONE]\n\n",
+    '"',
+]
 texts = st.lists(st.one_of(st.text(), st.sampled_from(TRICKY), st.characters(categories=["Cs"]))).map("".join)
 USAGE = Usage(9, 3)
 
@@ -195,7 +209,12 @@ def test_a_plain_completion_is_joined_from_its_chunks() -> None:
 def test_a_plain_completion_of_another_dialect_is_built_from_fields() -> None:
     assembler = CompletionAssembler(INFO)
     call = ToolCallDelta(0, "c1", "look", "{}")
-    events = [Delta(role="assistant"), Delta("a"), Delta("b", tool_calls=(call,)), Delta(finish_reason="stop", usage=USAGE)]
+    events = [
+        Delta(role="assistant"),
+        Delta("a"),
+        Delta("b", tool_calls=(call,)),
+        Delta(finish_reason="stop", usage=USAGE),
+    ]
     assembler.add(Batch(0, events))
     whole = json.loads(assembler.body())
     assert whole["id"] == "chatcmpl-s_test"

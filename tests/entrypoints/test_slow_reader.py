@@ -1,0 +1,75 @@
+"""A reader that stops reading costs little, is cut in time, and slows nobody (S11)."""
+
+import asyncio
+import json
+import socket
+import time
+
+from adapters.memory.clock import SystemClock
+from adapters.providers.demo import DemoProvider
+from adapters.providers.demo_scripts import Script
+from domain.model import Delta
+from tests.event_source import parse
+from tests.service import Running, running, until
+
+BLOCK = "x" * 10_000
+SCRIPTS = {
+    "flood": Script((Delta(BLOCK),) * 1_000, delay=0.001),
+    "burst-then-idle": Script((Delta(BLOCK),) * 1_200, batch=1_000, stall_at=1_000),
+    "others": Script((Delta("word "),) * 50, delay=0.02),
+}
+
+
+def stalled_socket(service: Running, model: str, prompt: str) -> socket.socket:
+    """A client that asks and never reads."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", service.port))
+    body = json.dumps({"model": f"demo/{model}", "prompt": prompt}).encode()
+    client.sendall(
+        b"POST /v1/streams HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(body), body)
+    )
+    return client
+
+
+def most_buffered(service: Running) -> int:
+    """The bytes that the fullest connection holds for its client."""
+    sizes = [connection.transport.get_write_buffer_size() for connection in service.server.server_state.connections]  # type: ignore[union-attr]
+    return max(sizes, default=0)
+
+
+async def ask(service: Running, number: int) -> float:
+    """One of the others: the longest pause between two reads of its stream, seconds."""
+    longest, last = 0.0, time.monotonic()
+    request = {"model": "demo/others", "prompt": str(number)}
+    text = b""
+    async with service.client.stream("POST", "/v1/streams", json=request) as response:
+        async for piece in response.aiter_raw():
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+            text += piece
+    assert parse(text)[-1].event == "complete"
+    return longest
+
+
+async def test_a_reader_that_stops_reading_is_cut_and_may_resume_s11() -> None:
+    provider = DemoProvider("demo", SystemClock(), SCRIPTS)
+    environ = {"STREAM_SEND_TIMEOUT": "1", "STREAM_ORPHAN_GRACE": "30", "STREAM_MAX_CONCURRENT_PER_CALLER": "100"}
+    async with running(environ, llm={"demo": provider}) as service:
+        stalled = [stalled_socket(service, model, "s") for model in ("flood", "burst-then-idle")]
+        others = [asyncio.create_task(ask(service, number)) for number in range(20)]
+        buffered = 0
+        started = time.monotonic()
+        await until(lambda: len(service.streams) >= 20)
+        while not all(other.done() for other in others) or len(service.streams):
+            buffered = max(buffered, most_buffered(service))
+            await asyncio.sleep(0.02)
+            assert time.monotonic() - started < 20
+        # Bounded, and gone: cut although the second stream has nothing more to say.
+        assert 0 < buffered <= 1024 * 1024
+        assert max(await asyncio.gather(*others)) < 1
+        assert len(service.container.generations()) > 0  # the work goes on for its grace: the reader may resume
+        for client in stalled:
+            client.close()
+        await service.container.generations().aclose()
