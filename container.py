@@ -43,6 +43,9 @@ L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
 """No answer may fill more of the cache than this part of it."""
 
+QUEUE_TENANT_SHARE = 2
+"""No caller may take more than this part of the queue (Q1)."""
+
 
 def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
     bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock)
@@ -55,6 +58,10 @@ def _limiter(settings: Settings, clock: Clock) -> Limiter:
 
 def _largest_entry(settings: Settings) -> int:
     return settings.cache.l1_max_bytes // L1_MAX_ENTRY_SHARE
+
+
+def _longest_line(settings: Settings) -> int:
+    return max(1, settings.queue.max_depth // QUEUE_TENANT_SHARE)
 
 
 def _streams_of(settings: Settings) -> Callable[[Caller], int]:
@@ -108,7 +115,7 @@ class Container(containers.DeclarativeContainer):
         MemorySlots, settings.provided.stream.max_concurrent, providers.Callable(_streams_of, settings)
     )
     queue = providers.Singleton(
-        MemoryMessageQueue, settings.provided.queue.max_depth, settings.provided.queue.max_depth
+        MemoryMessageQueue, settings.provided.queue.max_depth, providers.Callable(_longest_line, settings)
     )
     breaker_board = providers.Singleton(MemoryBreakerBoard, clock)
     llm_providers = providers.Singleton(_providers, settings, clock)

@@ -52,6 +52,7 @@ class CallContext:
 
     thread_id: str
     caller: Caller
+    door: Dialect = Dialect.NATIVE
     lookup: bool = True
     """Whether a stored answer, or one in flight, may serve it (`Cache-Control: no-cache` says no)."""
     store: bool = True
@@ -286,6 +287,10 @@ class CacheStatus(StrEnum):
     BYPASS = "bypass"
 
 
+GAP_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the buckets in which pauses within an answer are counted; seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
     """All that is worth knowing about one finished request; no word of the prompt or the answer."""
@@ -293,6 +298,7 @@ class RequestRecord:
     thread_id: str
     stream_id: str
     tenant: str
+    door: Dialect
     model: str
     target: str | None
     outcome: Outcome
@@ -302,3 +308,5 @@ class RequestRecord:
     usage: Usage | None
     first_event_seconds: float | None
     total_seconds: float
+    gaps: tuple[int, ...] = ()
+    """How many pauses between two batches fell into each bucket of GAP_BOUNDS; the last is above all of them."""

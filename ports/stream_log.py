@@ -24,14 +24,17 @@ class Reader(Protocol):
 
     @abstractmethod
     async def read(self) -> Batch | None:
-        """The next events, as soon as there are any; at most 256 at once. None after a nudge.
+        """The next events, as soon as there are any; at most 256 at once. None after a nudge, a `close`, or the end.
 
         Only one task reads at a time. Raises `StreamNotResumableError` if the log was lost meanwhile.
         """
 
     @abstractmethod
     def nudge(self) -> None:
-        """Makes a `read` that waits return None: somebody has something else to do on this connection."""
+        """Makes a `read` that waits return None: somebody has something else to do on this connection.
+
+        If none waits, the next one that would wait returns None instead: a nudge is never lost.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -43,7 +46,10 @@ class StreamLog(Protocol):
 
     @abstractmethod
     async def open(self, info: StreamInfo) -> Lease:
-        """Begins a stream and returns the lease to append to it. Raises `StreamLogFullError`."""
+        """Begins a stream and returns the lease to append to it.
+
+        Raises `StreamLogFullError`, and `ValueError` for an id that was used before (S1).
+        """
 
     @abstractmethod
     async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:

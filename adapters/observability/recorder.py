@@ -19,6 +19,7 @@ class StructlogRecorder(Recorder):
             thread_id=record.thread_id,
             stream_id=record.stream_id,
             tenant=record.tenant,
+            door=record.door.value,
             route=record.model,
             target=record.target,
             outcome=record.outcome.value,

@@ -34,6 +34,7 @@ _HEX_AND_HYPHEN = "0123456789abcdefABCDEF-"
 _REACH = 64
 _SHORTEST, _LONGEST = 13, 19
 _PRINTED_GROUP = 4
+_MOST_GROUPS = 6
 _PRINTED = ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3])
 _HEX_ID_LENGTHS = frozenset({16, 24, 32, 40, 64})
 _FIRST_DIGITS = "2345689"
@@ -87,7 +88,9 @@ def _card_from(chunk: str, groups: Sequence[tuple[int, int]], first: int) -> int
         sizes.append(end - start)
         if len(digits) < _SHORTEST:
             continue
+        # Alone, with one kind of separator, a card may come in other groups too; two digits each are a row of counts.
         whole = len(sizes) == len(groups) and len(set(_SEPARATORS.findall(chunk))) == 1
+        whole = whole and (len(sizes) <= _MOST_GROUPS or max(sizes) == 1)
         if (whole or _is_printed(sizes)) and is_card_number(digits):
             best = last
     return best
@@ -113,6 +116,9 @@ def _is_part_of_another(text: str, start: int, end: int) -> bool:
         right += 1
     if text[max(0, left - 1) : left].isalnum() or text[right : right + 1].isalnum():
         return False
-    if _UUID.search(text, left, right) is not None:
+    if any(uuid.start() < end and start < uuid.end() for uuid in _UUID.finditer(text, left, right)):
         return True
-    return any(len(piece) in _HEX_ID_LENGTHS and not piece.isdigit() for piece in text[left:right].split("-"))
+    left = max(left, text.rfind("-", left, start) + 1)
+    right = text.find("-", end, right) if "-" in text[end:right] else right
+    pieces = text[left:right].split("-")
+    return any(len(piece) in _HEX_ID_LENGTHS and piece.isalnum() and not piece.isdigit() for piece in pieces)

@@ -14,7 +14,7 @@ _VERSION = re.compile(r"@(?:[vV~^]?[0-9]{1,6}\.(?:[0-9]{1,6}|x)(?![A-Za-z])|[1-4
 # address (VERP) another address stands before a `=`.
 _LOCAL = rf"[^{_END_OF_WORD}]"
 _LOCAL_BACKWARDS = re.compile(rf"{_LOCAL}{{1,64}}(?:=[^{_END_OF_WORD}+]{{1,40}}\+{_LOCAL}{{1,40}})?")
-_QUOTED_BACKWARDS = re.compile(r"\"\\{0,3}[\w.+\- ]{1,64}\\{0,3}\"(?!:)")
+_QUOTED_BACKWARDS = re.compile(r"\"\\{0,3}[\w.+\- ]{1,64}\\{0,3}\"")
 _REACH = 160
 _MARKS = ".'!#$%&*+-/=^_`{|}~"
 

@@ -9,14 +9,13 @@ from adapters.observability.phone_plans import NATIONAL_LENGTHS
 GAP = r"[ \u00a0\u202f().\-/\u2010\u2011\u2013]"
 _NUMBER = rf"{GAP}{{0,2}}(?P<number>[1-9](?:{GAP}{{0,4}}[0-9]){{5,20}})(?![0-9])"
 # Each pattern begins with a fixed text, for which a search is fast; what may not stand before it comes second.
-# `+` after a digit is a sum. 00 and 011 need a gap after the country code, or they are padded counts,
-# as after another number.
+# `+` after a digit is a sum. 00 and 011 need a gap after the country code, or they are padded counts.
 _INTERNATIONAL = tuple(
     (prefix, re.compile(rf"{start}{_NUMBER}"))
     for prefix, start in (
         ("+", r"\+(?<![0-9]\+)"),
         ("\uff0b", r"\uff0b"),
-        ("00", rf"00(?<![\w.+\-]00)(?<![0-9] 00)(?={GAP}?[1-9][0-9]{{0,2}}{GAP})"),
+        ("00", rf"00(?<![\w.+\-]00)(?={GAP}?[1-9][0-9]{{0,2}}{GAP})"),
         ("011", rf"011(?<![\w.+\-]011)(?={GAP}[1-9])"),
     )
 )

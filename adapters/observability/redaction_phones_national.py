@@ -61,16 +61,20 @@ def national_phones(text: str) -> Iterator[tuple[int, int]]:
     shape = shape.replace(_DATE_SHAPE, b"").replace(_TIME_SHAPE, b"")
     if _IN_EVERY_SHAPE in shape and _NATIONAL_SHAPE.search(shape):
         yield from (match.span() for match in _NATIONAL.finditer(text))
-    position = 0
+    position = last = 0
     while match := _WITH_ZERO.search(text, position):
-        length = _length_with_zero(match)
+        length = _length_with_zero(match, last)
         position = match.start() + (length or 1)
         if length is not None:
-            yield match.start(), position
+            last = position
+            yield match.start(), last
 
 
-def _length_with_zero(match: re.Match[str]) -> int | None:
-    """Give how much of what was found is a number; None for a date, an address, a row of counts or of bytes."""
+def _length_with_zero(match: re.Match[str], last: int) -> int | None:
+    """Give how much of what was found is a number; None for a date, an address, a row of counts or of bytes.
+
+    `last` is where the number before this one ended: what belongs to it is no count.
+    """
     start, end = match.span()
     groups = [group.span() for group in _GROUP.finditer(match[0])]
     sizes = [after - before for before, after in groups]
@@ -82,8 +86,8 @@ def _length_with_zero(match: re.Match[str]) -> int | None:
         _BYTE_BEFORE.fullmatch(match.string, max(0, start - 3), start) or _BYTE_AFTER.match(match.string, end)
     ):
         return None
-    if sizes[:2] == [4, 4] and _NUMBER_BEFORE.fullmatch(match.string, max(0, start - 2), start):
-        return None  # a row of numbers
+    if sizes[:2] == [4, 4] and _NUMBER_BEFORE.fullmatch(match.string, max(last, start - 2), start):
+        return None  # in a row of numbers
     return groups[len(sizes) - 1][1]
 
 

@@ -35,11 +35,10 @@ def redact_text(text: str) -> str:
 
 def _redact_until_stable(text: str) -> str:
     """Redact again what was changed: with one number gone, its neighbour may stand free."""
-    for _ in range(_PASSES):
-        spans = _spans(text)
-        if not spans:
-            break
+    passes = 0
+    while passes < _PASSES and (spans := _spans(text)):
         text = _replaced(text, spans)
+        passes += 1
     return text
 
 

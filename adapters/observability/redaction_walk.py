@@ -83,13 +83,11 @@ class Walk:
         return found
 
     def _items(self, value: Collection[object]) -> object:
-        shown: list[object]
-        first = value[0] if isinstance(value, Sequence) and len(value) == _PAIR else None
-        if isinstance(value, Sequence) and isinstance(first, (str, bytes)):  # a header: (b"authorization", b"...")
-            name = self._name(first)
-            shown = [self.value(first), self._named(name, value[1])]
+        items = list(islice(value, MOST_ITEMS))
+        if len(value) == _PAIR and isinstance(items[0], (str, bytes)):  # a header: (b"authorization", b"...")
+            shown = [self.value(items[0]), self._named(self._name(items[0]), items[1])]
         else:
-            shown = [self.value(item) for item in islice(value, MOST_ITEMS)]
+            shown = [self.value(item) for item in items]
         if len(value) > MOST_ITEMS:
             shown.append(f"{LEFT_OUT} {len(value) - MOST_ITEMS}")
         return tuple(shown) if isinstance(value, tuple) else shown

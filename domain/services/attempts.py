@@ -1,5 +1,6 @@
 """The attempts of one generation: targets in order, each tried, timed, and told to its breaker."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from domain.errors import (
     ProviderTimeoutError,
     ProviderTruncatedError,
 )
-from domain.model import Complete, CompletionRequest, Delta, Lease, Usage
+from domain.model import GAP_BOUNDS, Complete, CompletionRequest, Delta, Lease, Usage
 from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.routing import Router, Target
 from domain.services.sweeper import Alarm, Sweeper
@@ -42,6 +43,8 @@ class Progress:
     attempts: int = 0
     target: str | None = None
     first_event_at: float | None = None
+    last_event_at: float = 0.0
+    gaps: list[int] = field(default_factory=lambda: [0] * (len(GAP_BOUNDS) + 1))
     characters: int = 0
     finish_reason: str | None = None
     unfinished: int = 1
@@ -181,6 +184,9 @@ class Attempts:
                 now = monotonic()
                 if progress.first_event_at is None:
                     progress.first_event_at = now
+                else:
+                    progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
+                progress.last_event_at = now
                 progress.take(batch)
                 alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
 

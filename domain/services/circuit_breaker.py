@@ -12,6 +12,10 @@ from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
 
 
+MAX_TARGETS = 10_000
+"""Callers may name any model of a provider: the oldest count is forgotten first."""
+
+
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     """When a breaker opens, and for how long (seconds)."""
@@ -84,6 +88,8 @@ class CircuitBreakers:
         """The call failed in a way that counts against the target (B5)."""
         breaker = self._breakers.get(target)
         if breaker is None:
+            if len(self._breakers) >= MAX_TARGETS:
+                del self._breakers[next(iter(self._breakers))]
             breaker = self._breakers[target] = CircuitBreaker(self._policy)
         opened = breaker.failed(self._clock.monotonic(), self._board.state(target), retry_after)
         if opened is not None:

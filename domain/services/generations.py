@@ -140,6 +140,7 @@ class Generations:
             thread_id=generation.context.thread_id,
             stream_id=generation.info.stream_id,
             tenant=generation.context.caller.tenant,
+            door=generation.context.door,
             model=generation.info.model,
             target=progress.target,
             outcome=outcome(terminal),
@@ -149,6 +150,7 @@ class Generations:
             usage=progress.usage,
             first_event_seconds=None if first is None else first - started,
             total_seconds=self._clock.monotonic() - started,
+            gaps=tuple(progress.gaps),
         )
 
 

@@ -285,6 +285,7 @@ class StreamService:
                 thread_id=context.thread_id,
                 stream_id=info.stream_id,
                 tenant=context.caller.tenant,
+                door=context.door,
                 model=info.model,
                 target=None,
                 outcome=how,

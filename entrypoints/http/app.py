@@ -35,7 +35,12 @@ def create_app(
         async with lifespan():
             yield
 
-    app = FastAPI(title="Headgate", summary="The streaming front door of LLM products.", lifespan=running, redirect_slashes=False)
+    app = FastAPI(
+        title="Headgate",
+        summary="The streaming front door of LLM products.",
+        lifespan=running,
+        redirect_slashes=False,
+    )
     app.include_router(openai_router(service, contexts, edge))
     app.include_router(native_router(service, contexts, edge))
     app.include_router(health_router(service))

@@ -6,7 +6,7 @@ import secrets
 from starlette.requests import ClientDisconnect, Request
 
 from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
-from domain.model import CallContext, Caller
+from domain.model import CallContext, Caller, Dialect
 from domain.services.callers import Callers
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -28,12 +28,13 @@ class RequestContexts:
         presented = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
         return self._callers.identify(presented, request.client.host if request.client else "local")
 
-    def call(self, request: Request, default_grace: float) -> CallContext:
+    def call(self, request: Request, door: Dialect, default_grace: float) -> CallContext:
         """How this call wants to be served. Raises an `AuthenticationError` or `InvalidHeaderError`."""
         directives = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
         return CallContext(
             thread_id(request),
             self.caller(request),
+            door,
             lookup="no-cache" not in directives,
             store="no-store" not in directives,
             grace=self._grace(request, default_grace),

@@ -21,7 +21,7 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
 
     @router.post("/v1/streams", summary="Start a stream")
     async def start(request: Request) -> Response:
-        context = contexts.call(request, edge.native_grace)
+        context = contexts.call(request, Dialect.NATIVE, edge.native_grace)
         thread = context.thread_id
         default_model = service.models[0] if service.models else None
         attachment = await service.open(decode_stream(await read_body(request), default_model), context)

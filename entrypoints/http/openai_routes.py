@@ -20,7 +20,7 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
 
     @router.post("/v1/chat/completions", summary="A chat completion, streamed or plain")
     async def chat(request: Request) -> Response:
-        context = contexts.call(request, edge.openai_grace)
+        context = contexts.call(request, Dialect.OPENAI, edge.openai_grace)
         thread = context.thread_id
         call = decode_chat(await read_body(request))
         attachment = await service.open(call.request, context)

@@ -155,6 +155,62 @@ def test_bytes_sets_and_exceptions(redactor: Redactor) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abcdefab-abcd-4abc-4111-111111111111",
+        "trace 4111111111111111411111111111111a",
+        "4111111111111111-abcdefabcdefabcd is a card and an id",
+        "1.4111111111111111",
+        "at 012.345.6789 of the way",
+        "counter 2221 0591 5336 1036",
+        "4 5 1 2 0 7 8 row",
+        "hist 41 11 11 11 11 11 11 11",
+        "dump 06 12 34 56 78 9a",
+        "on 01-02-2024 0930 0931",
+        "password: null, token=None, secret=***",
+        "pwd=/srv/app",
+        "Basic instructions for everyone",
+        '{"handle": "@example.com"}',
+    ],
+)
+def test_near_misses(redactor: Redactor, text: str) -> None:
+    expected = text.replace("4111111111111111-abc", "[REDACTED:card]-abc")
+    assert redactor.text(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0121 234 5678 0121 2345 6789 0121 2345 6789", "[REDACTED:phone] [REDACTED:phone] [REDACTED:phone]"),
+        ("q=%E3%80%80%D0%BF%D0%BE%D1%87%D1%82%D0%B0%40%D1%8F.%D1%80%D1%84", "q=[REDACTED:email]"),
+        ("password: 4111 1111 1111 1111 x", "password: [REDACTED:key] x"),
+        (
+            "https://bob:pa@ss@host/a?next=http://x?key=abc",
+            "https://bob:[REDACTED:key]@host/a?next=http://x?key=[REDACTED:key]",
+        ),
+        ("İ password=hunter2", "İ password=[REDACTED:key]"),
+        ("authorization: Digest username=bob, response=abc", "authorization: Digest [REDACTED:key]"),
+        ("('authorization', 'x') ('host', 'y')", "('authorization', '[REDACTED:key]') ('host', 'y')"),
+        ("basic " + "dTpw" + "YXNz", "basic [REDACTED:key]"),
+        ("API key: abc", "API key: [REDACTED:key]"),
+    ],
+)
+def test_forms_that_need_care(redactor: Redactor, text: str, expected: str) -> None:
+    """P1: numbers in a row, escapes, names in front of other kinds."""
+    assert redactor.text(text) == expected
+
+
+def test_what_is_remembered_is_bounded(redactor: Redactor) -> None:
+    for n in range(5_000):
+        assert redactor.value({f"name {n}": f"text {n}", f"api_key_{n}_token": "x"}) == {
+            f"name {n}": f"text {n}",
+            f"api_key_{n}_token": "[REDACTED:key]",
+        }
+    assert len(redactor._clean) <= 1_024
+    assert len(redactor._kinds) <= 1_024
+
+
 @dataclass
 class Account:
     owner: str
@@ -202,6 +258,9 @@ def test_depth_width_and_cycles_are_bounded(redactor: Redactor) -> None:
     wide = redactor.value(list(range(10_000)))
     assert isinstance(wide, list)
     assert len(wide) == MOST_ITEMS + 1
+    assert redactor.value({str(n): n for n in range(MOST_ITEMS + 5)}) == {str(n): n for n in range(MOST_ITEMS)} | {
+        LEFT_OUT: 5
+    }
     assert len(repr(redactor.value({f"k{n}": ["x"] * 150 for n in range(150)}))) < 100_000
     assert len(repr(redactor.value(["x " * 50_000] * 200))) < 200_000
 

@@ -191,7 +191,7 @@ async def test_event_ids_that_never_were_31(event_id: str) -> None:
     async with running(llm={"demo": demo()}) as service:
         first = await service.client.post("/v1/streams", json={"model": "demo/fast", "prompt": "x"})
         for request in ({"headers": {"Last-Event-ID": event_id.encode()}}, {"params": {"last_event_id": event_id}}):
-            response = await service.client.get(first.headers["content-location"], **request)  # type: ignore[arg-type]
+            response = await service.client.get(first.headers["content-location"], **request)
             check_native(response, 400, "invalid_event_id", "Last-Event-ID")
         for tricky in ("abc-1\r\nid: 2", "abc-1\0"):
             response = await service.client.get(first.headers["content-location"], params={"last_event_id": tricky})
@@ -217,7 +217,7 @@ async def test_thread_ids_that_are_no_ids_are_replaced_40() -> None:
             response = await service.client.post(
                 "/v1/streams",
                 json={"model": "demo/fast", "prompt": "x"},
-                headers={"X-Thread-ID": given.encode()},  # type: ignore[dict-item]
+                headers=[(b"X-Thread-ID", given.encode())],
             )
             assert response.headers["x-thread-id"].startswith("t_")
 
@@ -253,8 +253,8 @@ async def test_keys_27_28_p2() -> None:
         async with running({"HEADGATE_CONFIG": str(config)}, llm={"demo": demo()}) as service:
 
             async def ask(**headers: str) -> httpx.Response:
-                raw = {name: value.encode("utf-8") for name, value in {**JSON, **headers}.items()}
-                return await service.client.post("/v1/chat/completions?key=x", content=chat(), headers=raw)  # type: ignore[arg-type]
+                raw = [(name.encode(), value.encode()) for name, value in {**JSON, **headers}.items()]
+                return await service.client.post("/v1/chat/completions?key=x", content=chat(), headers=raw)
 
             missing = await ask()
             assert missing.status_code == 401

@@ -35,7 +35,7 @@ def stalled_socket(service: Running, model: str, prompt: str) -> socket.socket:
 
 def most_buffered(service: Running) -> int:
     """The bytes that the fullest connection holds for its client."""
-    sizes = [connection.transport.get_write_buffer_size() for connection in service.server.server_state.connections]  # type: ignore[union-attr]
+    sizes = [connection.transport.get_write_buffer_size() for connection in service.server.server_state.connections]
     return max(sizes, default=0)
 
 
