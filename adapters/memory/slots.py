@@ -16,6 +16,10 @@ class MemorySlots(Slots):
         self._tenants: dict[str, str] = {}  # by holder
         self._held: Counter[str] = Counter()  # by tenant
 
+    def __len__(self) -> int:
+        """How many are taken."""
+        return len(self._tenants)
+
     async def acquire(self, caller: Caller, holder: str) -> bool:
         """Takes a slot; one that `holder` already has is still its only one."""
         if holder in self._tenants:
