@@ -102,11 +102,12 @@ class Walk:
             return self.value(value)
         if kind == "key":
             return KEY
-        if not isinstance(value, (str, int)):
-            return self.value(value)
+        shown = self.value(value)
+        if not isinstance(shown, (str, int)):
+            return shown
         if kind == "card":
             return CARD
-        return PHONE if sum(map(str.isdigit, str(value)[:LONGEST_TEXT])) >= _FEWEST_PHONE_DIGITS else self.value(value)
+        return PHONE if sum(map(str.isdigit, str(shown))) >= _FEWEST_PHONE_DIGITS else shown
 
     def _text(self, text: str) -> str:
         if self._text_left <= 0:

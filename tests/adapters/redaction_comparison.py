@@ -20,7 +20,7 @@ def main() -> None:
     lines = corpus()
     compare("ours", _ours, lines)
     library = importlib.import_module("phonenumbers")
-    for region in (None, "US"):
+    for region in (None, "US", "GB"):
         for leniency in ("POSSIBLE", "VALID"):
             level = getattr(library.Leniency, leniency)
             compare(f"phonenumbers, region {region}, {leniency}", _of_library(library, region, level), lines)
@@ -33,8 +33,9 @@ def _ours(text: str) -> Spans:
 
 def _of_library(library: object, region: str | None, leniency: int) -> Callable[[str], Spans]:
     def find(text: str) -> Spans:
-        matcher = library.PhoneNumberMatcher(text, region, leniency=leniency)  # type: ignore[attr-defined]
-        return [(match.start, match.end) for match in matcher]
+        view = View(text)
+        matcher = library.PhoneNumberMatcher(view.text, region, leniency=leniency)  # type: ignore[attr-defined]
+        return [view.source((match.start, match.end)) for match in matcher]
 
     return find
 

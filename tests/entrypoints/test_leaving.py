@@ -93,3 +93,14 @@ async def test_respond_async_runs_to_its_end_without_a_reader() -> None:
         await service.until_idle()
         whole = await service.client.get(started.headers["location"])
         assert text_of(parse(whole.content)) == ANSWER
+
+
+async def test_what_was_not_used_is_given_back_s7_l4() -> None:
+    provider = demo()
+    async with running({"RATE_LIMIT_TOKENS_PER_MINUTE": "10000"}, llm={"demo": provider}) as service:
+        for number in range(3):
+            request = body("endless", prompt=str(number), max_tokens=9_000)
+            started = await service.client.post("/v1/streams", json=request, headers={"Prefer": "respond-async"})
+            assert started.status_code == 202
+            await service.client.delete(started.headers["location"])
+            await stopped(service, provider)
