@@ -9,6 +9,8 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 
+from dependency_injector import containers, providers
+
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
@@ -16,9 +18,6 @@ from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
-from dependency_injector import containers, providers
-from domain.services.execution_tracker import ExecutionTracker
-
 from adapters.memory.unlimited import UnlimitedLimiter
 from adapters.observability.recorder import StructlogRecorder
 from adapters.registry import Registry, bind_providers
@@ -30,6 +29,7 @@ from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
 from domain.services.callers import ApiKey, Callers
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds

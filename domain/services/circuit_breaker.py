@@ -11,7 +11,6 @@ from domain.model import BreakerState
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
 
-
 MAX_TARGETS = 10_000
 """Callers may name any model of a provider: the oldest count is forgotten first."""
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from domain.services.execution_tracker import ExecutionTracker
-
 from domain.services.streams import Attachment
 from entrypoints.http.headers import stream_headers
 from entrypoints.http.sse import OpenStreams

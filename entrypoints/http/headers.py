@@ -1,8 +1,7 @@
 """The headers that every answer with a stream behind it carries."""
 
-from domain.services.execution_tracker import ExecutionTracker
-
 from domain.model import Quota, Verdict
+from domain.services.execution_tracker import ExecutionTracker
 from domain.services.streams import Attachment
 
 
