@@ -4,6 +4,7 @@ logger = get_logger(__name__)
 log_stage(logger, "2.1_L1_CACHE_LOOKUP", "hit", entries=12)
 """
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -84,7 +85,10 @@ def _json() -> Processor:
     encode = msgspec.json.Encoder(enc_hook=repr).encode
 
     def render(_logger: object, _method: str, event: EventDict) -> str:
-        return encode(event).decode("utf-8")
+        try:
+            return encode(event).decode("utf-8")
+        except UnicodeEncodeError:  # half of a surrogate pair: an escape says it, UTF-8 cannot
+            return json.dumps(event, ensure_ascii=True, default=repr)
 
     return render
 

@@ -1,6 +1,6 @@
 """The contract of the recorder port."""
 
-from domain.model import CacheStatus, Outcome, RequestRecord, Usage
+from domain.model import CacheStatus, Dialect, Outcome, RequestRecord, Usage
 from tests.contracts.cases import OpenRecorder
 
 
@@ -9,6 +9,7 @@ def record(number: int, outcome: Outcome = Outcome.SERVED) -> RequestRecord:
         thread_id=f"thread-{number}",
         stream_id=f"stream-{number}",
         tenant="acme",
+        door=Dialect.OPENAI,
         model="fast",
         target="p/m" if outcome is Outcome.SERVED else None,
         outcome=outcome,
