@@ -5,21 +5,30 @@ container.limiter.override(providers.Object(my_limiter))     # any adapter, in a
 service = container.stream_service()
 """
 
+import os
 import random
 import secrets
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from dependency_injector import containers, providers
+from prometheus_client import CollectorRegistry
 
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
 from adapters.memory.limiter import MemoryLimiter
+from adapters.memory.occupancy import occupancy
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.unlimited import UnlimitedLimiter
+from adapters.observability.exposition import DIRECTORY, ProcessExposition, WorkersExposition, shared_directory
+from adapters.observability.gauges import GaugeCollector
+from adapters.observability.metrics import PrometheusRecorder
 from adapters.observability.recorder import StructlogRecorder
+from adapters.observability.recorders import FanOutRecorder
+from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
 from adapters.registry import Registry, bind_providers
 from adapters.settings import Settings
 from domain.errors import ConfigurationError
@@ -38,6 +47,7 @@ from domain.services.sweeper import Sweeper
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.provider import Provider
+from ports.recorder import Recorder
 
 L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
@@ -75,6 +85,41 @@ def _callers(settings: Settings) -> Callers:
     return Callers({name: ApiKey(row.sha256, row.tenant, row.tier) for name, row in settings.keys.items()})
 
 
+def _metrics_registry() -> CollectorRegistry:
+    shared_directory(os.environ.get(DIRECTORY))  # before the first metric opens a file in it
+    return CollectorRegistry()
+
+
+def _tracing(settings: Settings, clock: Clock) -> TracingRecorder | None:
+    urls = {name: urlsplit(row.base_url or "").hostname for name, row in settings.providers.items()}
+    return tracing_recorder(os.environ, clock, {name: host for name, host in urls.items() if host})
+
+
+def _recorder(settings: Settings, registry: CollectorRegistry, tracing: Recorder | None) -> Recorder:
+    targets = {target for targets in settings.routes.values() for target in targets}
+    recorders = [StructlogRecorder(), PrometheusRecorder(registry, settings.routes, targets)]
+    return FanOutRecorder(recorders if tracing is None else [*recorders, tracing])
+
+
+def _metrics(
+    registry: CollectorRegistry,
+    generations: Generations,
+    tracker: ExecutionTracker,
+    sweeper: Sweeper,
+    *adapters: object,
+) -> Callable[[], tuple[bytes, str]]:
+    readings = {
+        "headgate_open_generations": generations.__len__,
+        "headgate_event_loop_lag_seconds": sweeper.take_lag,
+        **occupancy(*adapters),
+    }
+    gauges = GaugeCollector(readings, tracker.get_stage_statistics)
+    directory = shared_directory(os.environ.get(DIRECTORY))
+    if directory is None:
+        return ProcessExposition(registry, gauges)
+    return WorkersExposition(directory, gauges, sweeper.alarm)
+
+
 def _in_memory(settings: Settings) -> Settings:
     if settings.redis.enabled:
         raise ConfigurationError("REDIS_URL: got an address; the Redis adapters are not available yet, leave it unset")
@@ -89,7 +134,9 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     sweeper = providers.Singleton(Sweeper, clock)
-    recorder = providers.Singleton(StructlogRecorder)
+    metrics_registry = providers.Singleton(_metrics_registry)
+    tracing = providers.Singleton(_tracing, settings, clock)
+    recorder = providers.Singleton(_recorder, settings, metrics_registry, tracing)
     tracker = providers.Singleton(
         ExecutionTracker,
         clock,
@@ -196,6 +243,19 @@ class Container(containers.DeclarativeContainer):
         recorder,
         tracker,
         sweeper,
+    )
+    metrics = providers.Singleton(
+        _metrics,
+        metrics_registry,
+        generations,
+        tracker,
+        sweeper,
+        slots,
+        queue,
+        stream_log,
+        cache,
+        limiter,
+        breaker_board,
     )
 
 

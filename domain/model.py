@@ -308,5 +308,7 @@ class RequestRecord:
     usage: Usage | None
     first_event_seconds: float | None
     total_seconds: float
+    stages: tuple[tuple[str, float], ...] = ()
+    """The finished stages and their seconds, if the thread was tracked."""
     gaps: tuple[int, ...] = ()
     """How many pauses between two batches fell into each bucket of GAP_BOUNDS; the last is above all of them."""

@@ -1,6 +1,12 @@
 """Stage identifiers of a request, {SEQUENCE}_{DESCRIPTIVE_NAME}: what logs, the tracker and Server-Timing call them."""
 
+from contextvars import ContextVar
 from typing import Final
+
+THREAD_ID: ContextVar[str | None] = ContextVar("headgate_thread_id", default=None)
+"""The request that this task or OS thread works for; every log line carries it."""
+CURRENT_STAGE: ContextVar[str | None] = ContextVar("headgate_current_stage", default=None)
+"""The tracked stage that is open in this task or OS thread."""
 
 INITIALIZATION: Final = "0.0_INITIALIZATION"
 REQUEST_VALIDATION: Final = "1.0_REQUEST_VALIDATION"

@@ -56,6 +56,9 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
             for provider in container.llm_providers().values():
                 await provider.aclose()
             sweeping.cancel()
+            tracing = container.tracing()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
-    contexts = RequestContexts(container.callers(), max_grace=settings.stream.max_grace)
-    return create_app(container.stream_service(), contexts, edge, lifespan), streams
+    contexts = RequestContexts(container.callers(), container.tracker(), max_grace=settings.stream.max_grace)
+    return create_app(container.stream_service(), contexts, edge, lifespan, container.metrics()), streams

@@ -16,6 +16,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.types import EventDict, Processor
 
 from adapters.observability.redaction import Redactor
+from domain import stages
 
 QUIET = ("httpx", "httpcore", "sse_starlette.sse", "uvicorn.access")
 """Loggers whose lines would repeat URLs, or every chunk of an answer."""
@@ -40,6 +41,7 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     shared: list[Processor] = [
         merge_contextvars,
+        _add_context,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -64,6 +66,16 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
     root.handlers[:] = [handler]
     root.setLevel(number)
     _hand_over(["uvicorn", "uvicorn.error"], QUIET)
+
+
+def _add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The request and the stage that this task or OS thread works for."""
+    thread_id, stage = stages.THREAD_ID.get(), stages.CURRENT_STAGE.get()
+    if thread_id is not None:
+        event.setdefault("thread_id", thread_id)
+    if stage is not None:
+        event.setdefault("stage", stage)
+    return event
 
 
 def _add_name(_logger: object, _method: str, event: EventDict) -> EventDict:

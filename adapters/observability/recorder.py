@@ -30,6 +30,11 @@ class StructlogRecorder(Recorder):
             completion_tokens=None if usage is None else usage.completion_tokens,
             first_event_ms=_milliseconds(record.first_event_seconds),
             total_ms=_milliseconds(record.total_seconds),
+            **(
+                {"stages_ms": {name: _milliseconds(seconds) for name, seconds in record.stages}}
+                if record.stages
+                else {}
+            ),
         )
 
 

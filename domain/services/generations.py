@@ -150,6 +150,7 @@ class Generations:
             usage=progress.usage,
             first_event_seconds=None if first is None else first - started,
             total_seconds=self._clock.monotonic() - started,
+            stages=self._tracker.stage_seconds(generation.context.thread_id),
             gaps=tuple(progress.gaps),
         )
 

@@ -120,7 +120,8 @@ class StreamService:
         if self._draining:
             raise ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
         started, thread_id = self._clock.monotonic(), context.thread_id
-        self._router.resolve(request.model)
+        with self._tracker.track_stage(stages.PROVIDER_SELECTION, "Find the route", thread_id):
+            self._router.resolve(request.model)
         key = self._cache.key(context.caller, request)
         share_key = None
         if key is not None and context.lookup:
@@ -295,5 +296,6 @@ class StreamService:
                 usage=None,
                 first_event_seconds=None,
                 total_seconds=self._clock.monotonic() - started,
+                stages=self._tracker.stage_seconds(context.thread_id),
             )
         )

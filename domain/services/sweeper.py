@@ -72,6 +72,7 @@ class Sweeper:
         self._clock = clock
         self._tick = tick
         self._alarms: set[Alarm] = set()
+        self._lag = 0.0
 
     def alarm(self, seconds: float, ring: Callable[[], None]) -> Alarm:
         """An alarm that rings in `seconds`. `ring` must not raise and must not block."""
@@ -84,8 +85,15 @@ class Sweeper:
     async def run(self) -> None:
         """Sweeps until it is cancelled."""
         while True:
+            due = self._clock.monotonic() + self._tick
             await self._clock.sleep(self._tick)
+            self._lag = max(self._lag, self._clock.monotonic() - due)
             self.sweep()
+
+    def take_lag(self) -> float:
+        """The most seconds by which a sweep was late since this was last asked: how long the event loop was held up."""
+        lag, self._lag = self._lag, 0.0
+        return lag
 
     def sweep(self) -> None:
         """Rings all that are due."""

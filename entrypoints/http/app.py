@@ -14,11 +14,13 @@ from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
+from entrypoints.http.execution_routes import execution_router
 from entrypoints.http.health import health_router
+from entrypoints.http.metrics_routes import metrics_router
 from entrypoints.http.native_routes import native_router
 from entrypoints.http.openai_routes import openai_router
 
-NATIVE_PATHS = ("/v1/streams", "/v1/threads")
+NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages")
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -27,8 +29,9 @@ def create_app(
     contexts: RequestContexts,
     edge: Edge,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    metrics: Callable[[], tuple[bytes, str]],
 ) -> FastAPI:
-    """The application. `lifespan` runs what has to run beside it."""
+    """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -43,7 +46,9 @@ def create_app(
     )
     app.include_router(openai_router(service, contexts, edge))
     app.include_router(native_router(service, contexts, edge))
+    app.include_router(execution_router(edge.tracker, contexts))
     app.include_router(health_router(service))
+    app.include_router(metrics_router(metrics))
     app.add_exception_handler(SSEBaseError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)

@@ -5,9 +5,11 @@ import secrets
 
 from starlette.requests import ClientDisconnect, Request
 
+from domain import stages
 from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
 from domain.model import CallContext, Caller, Dialect
 from domain.services.callers import Callers
+from domain.services.execution_tracker import ExecutionTracker
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -17,8 +19,9 @@ _GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 class RequestContexts:
     """Reads a `CallContext` off a request."""
 
-    def __init__(self, callers: Callers, *, max_grace: float) -> None:
+    def __init__(self, callers: Callers, tracker: ExecutionTracker, *, max_grace: float) -> None:
         self._callers = callers
+        self._tracker = tracker
         self._max_grace = max_grace
 
     def caller(self, request: Request) -> Caller:
@@ -30,15 +33,26 @@ class RequestContexts:
 
     def call(self, request: Request, door: Dialect, default_grace: float) -> CallContext:
         """How this call wants to be served. Raises an `AuthenticationError` or `InvalidHeaderError`."""
+        caller = self.caller(request)
         directives = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
         return CallContext(
-            thread_id(request),
-            self.caller(request),
+            self._own_thread(request, caller),
+            caller,
             door,
             lookup="no-cache" not in directives,
             store="no-store" not in directives,
             grace=self._grace(request, default_grace),
         )
+
+    def _own_thread(self, request: Request, caller: Caller) -> str:
+        """The thread id, replaced if it is another caller's; tracked if the request asks for that."""
+        own = thread_id(request)
+        if request.headers.get("x-execution-tracking") == "force":
+            self._tracker.force(own)
+        if not self._tracker.claim(own, caller.tenant):
+            own = request.state.thread_id = _new_thread_id()
+            stages.THREAD_ID.set(own)
+        return own
 
     def _grace(self, request: Request, default: float) -> float:
         text = request.headers.get("x-stream-grace")
@@ -54,9 +68,14 @@ def thread_id(request: Request) -> str:
     known: str | None = getattr(request.state, "thread_id", None)
     if known is None:
         given = request.headers.get("x-thread-id", "")
-        known = given if _THREAD_ID.fullmatch(given) else f"t_{secrets.token_hex(12)}"
+        known = given if _THREAD_ID.fullmatch(given) else _new_thread_id()
         request.state.thread_id = known
+        stages.THREAD_ID.set(known)
     return known
+
+
+def _new_thread_id() -> str:
+    return f"t_{secrets.token_hex(12)}"
 
 
 async def read_body(request: Request) -> bytes:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from domain import stages
 from domain.errors import InvalidEventIdError, RequestValidationError, StreamNotResumableError
 from domain.model import Dialect, Failed, Position
 from domain.services.generations import failed
@@ -24,7 +25,9 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         context = contexts.call(request, Dialect.NATIVE, edge.native_grace)
         thread = context.thread_id
         default_model = service.models[0] if service.models else None
-        attachment = await service.open(decode_stream(await read_body(request), default_model), context)
+        with edge.tracker.track_stage(stages.REQUEST_VALIDATION, "Decode the request", thread):
+            asked = decode_stream(await read_body(request), default_model)
+        attachment = await service.open(asked, context)
         headers = edge.headers(attachment, thread)
         location = f"/v1/streams/{attachment.info.stream_id}"
         if _wants_async(request):

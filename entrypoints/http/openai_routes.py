@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from domain import stages
 from domain.model import Dialect, Failed
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, read_body, thread_id
@@ -22,7 +23,8 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
     async def chat(request: Request) -> Response:
         context = contexts.call(request, Dialect.OPENAI, edge.openai_grace)
         thread = context.thread_id
-        call = decode_chat(await read_body(request))
+        with edge.tracker.track_stage(stages.REQUEST_VALIDATION, "Decode the request", thread):
+            call = decode_chat(await read_body(request))
         attachment = await service.open(call.request, context)
 
         def error(failed: Failed) -> Response:

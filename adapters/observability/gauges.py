@@ -1,0 +1,84 @@
+"""Gauges that are read when they are scraped: what is open, in use, waiting and kept at that moment.
+
+collector = GaugeCollector({"headgate_queue_depth": lambda: len(queue)}, tracker_statistics)
+registry.register(collector)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Reading = Callable[[], float]
+"""Gives a value now. Called from any thread, so it must only look; it must not raise."""
+
+
+class StageStatistics(Protocol):
+    """What is known of one stage: its identifier, how many times it was timed, and percentiles in seconds."""
+
+    @property
+    def stage(self) -> str: ...  # noqa: D102 - named above
+    @property
+    def count(self) -> int: ...  # noqa: D102
+    @property
+    def p50(self) -> float: ...  # noqa: D102
+    @property
+    def p95(self) -> float: ...  # noqa: D102
+    @property
+    def p99(self) -> float: ...  # noqa: D102
+
+
+class GaugeRow(NamedTuple):
+    """One gauge: its help text, how the values of several workers become one, and its labels."""
+
+    help: str
+    over_workers: Literal["livesum", "livemax"] = "livesum"
+    labels: tuple[str, ...] = ()
+
+
+STAGE_SECONDS, STAGE_COUNT = "headgate_stage_duration_seconds", "headgate_stage_tracked"
+
+GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
+    {
+        "headgate_open_generations": GaugeRow("Answers that are being made, or wait for a slot."),
+        "headgate_slots_in_use": GaugeRow("Slots that are taken."),
+        "headgate_queue_depth": GaugeRow("Requests that wait for a slot."),
+        "headgate_open_breakers": GaugeRow("Targets that are shut out, or wait for their probe.", "livemax"),
+        "headgate_stream_log_streams": GaugeRow("Streams that are kept."),
+        "headgate_stream_log_bytes": GaugeRow("Bytes of the streams that are kept."),
+        "headgate_cache_entries": GaugeRow("Answers in the cache of the process."),
+        "headgate_cache_bytes": GaugeRow("Bytes of the answers in the cache of the process."),
+        "headgate_limiter_callers": GaugeRow("Callers whose use the limiter remembers."),
+        "headgate_event_loop_lag_seconds": GaugeRow(
+            "The longest that the event loop was held up since the last scrape.", "livemax"
+        ),
+        STAGE_SECONDS: GaugeRow("Time in a stage of sampled requests.", "livemax", ("stage", "quantile")),
+        STAGE_COUNT: GaugeRow("Times of a stage behind its quantiles.", "livesum", ("stage",)),
+    }
+)
+"""All gauges by name. Those of a part that cannot be read (another adapter) are left out of the scrape."""
+
+
+class GaugeCollector(Collector):
+    """Reads the gauges of this process. `readings` are by the names in GAUGES, those of the stages apart."""
+
+    def __init__(
+        self, readings: Mapping[str, Reading], stages: Callable[[], Iterable[StageStatistics]] = tuple
+    ) -> None:
+        self._readings = {name: (GAUGES[name], read) for name, read in readings.items()}
+        self._stages = stages
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One family for each gauge."""
+        for name, (row, read) in self._readings.items():
+            yield GaugeMetricFamily(name, row.help, read())
+        seconds = GaugeMetricFamily(STAGE_SECONDS, GAUGES[STAGE_SECONDS].help, labels=GAUGES[STAGE_SECONDS].labels)
+        count = GaugeMetricFamily(STAGE_COUNT, GAUGES[STAGE_COUNT].help, labels=GAUGES[STAGE_COUNT].labels)
+        for one in self._stages():
+            for quantile, value in (("0.5", one.p50), ("0.95", one.p95), ("0.99", one.p99)):
+                seconds.add_metric((one.stage, quantile), value)
+            count.add_metric((one.stage,), one.count)
+        yield seconds
+        yield count
