@@ -98,9 +98,11 @@ def _json() -> Processor:
 
     def render(_logger: object, _method: str, event: EventDict) -> str:
         try:
-            return encode(event).decode("utf-8")
+            line = encode(event)
         except UnicodeEncodeError:  # half of a surrogate pair: an escape says it, UTF-8 cannot
-            return json.dumps(event, ensure_ascii=True, default=repr)
+            line = b"\xff"
+        # Beyond ASCII there are line ends (U+2028, U+0085) by which a value could forge a line for some readers.
+        return line.decode("ascii") if line.isascii() else json.dumps(event, ensure_ascii=True, default=repr)
 
     return render
 

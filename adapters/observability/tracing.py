@@ -12,9 +12,9 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from adapters.observability.redaction import Redactor
-from adapters.observability.tracing_setup import TracingRecorder
 from domain.model import Outcome, RequestRecord
 from ports.clock import Clock
+from ports.recorder import Recorder
 
 OPERATION = "chat"
 FIRST_EVENT = "first_token"
@@ -27,7 +27,7 @@ _NO_PARENT = Context()
 _NOT_ERRORS = (Outcome.SERVED, Outcome.CANCELLED)
 
 
-class OpenTelemetryRecorder(TracingRecorder):
+class OpenTelemetryRecorder(Recorder):
     """Makes spans with `provider`, which it closes. `addresses` are the hosts of the providers, by their names."""
 
     def __init__(self, provider: TracerProvider, clock: Clock, addresses: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ PROTOCOL = "http/protobuf"
 
 
 class TracingRecorder(Recorder, Protocol):
-    """A recorder that has something left to send at the end. Here apart, as the extra may not be installed."""
+    """A recorder that has something left to send at the end. Its class cannot be named where the extra is missing."""
 
     @abstractmethod
     def close(self) -> None:
