@@ -90,9 +90,8 @@ def shared_directory(value: str | None) -> Path | None:
 
 def _lives(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        with suppress(PermissionError):  # it is there, and somebody else's
+            os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is there, and somebody else's
-        pass
     return True

@@ -14,8 +14,8 @@ from domain.errors import ExecutionNotFoundError, ProviderTimeoutError
 from domain.services.execution_tracker import MAX_STAGE_NAMES, ExecutionTracker, StageSummary
 
 
-def tracker(clock: ManualClock, **options: int) -> ExecutionTracker:
-    return ExecutionTracker(clock, sample_rate=1.0, **options)
+def tracker(clock: ManualClock) -> ExecutionTracker:
+    return ExecutionTracker(clock, sample_rate=1.0)
 
 
 async def test_stages_nest_to_any_depth_and_add_up() -> None:
@@ -222,11 +222,7 @@ async def test_statistics_are_those_of_the_durations() -> None:
         with one.track_stage("a", "a", f"t{number}"):
             await clock.advance(number / 1000)
     (row,) = one.get_stage_statistics("a")
-    assert (row.count, row.errors, row.minimum, row.maximum) == (100, 0, pytest.approx(0.001), pytest.approx(0.1))
-    assert row.mean == pytest.approx(0.0505)
-    assert (row.p50, row.p95, row.p99) == (
-        pytest.approx(0.050, rel=0.03),
-        pytest.approx(0.095, rel=0.03),
-        pytest.approx(0.099, rel=0.03),
-    )
+    assert (row.count, row.errors) == (100, 0)
+    assert [row.minimum, row.maximum, row.mean] == pytest.approx([0.001, 0.1, 0.0505])
+    assert [row.p50, row.p95, row.p99] == pytest.approx([0.050, 0.095, 0.099], rel=0.03)
     assert one.get_stage_statistics("never") == ()

@@ -124,6 +124,16 @@ async def test_an_error_inside_is_not_covered_up() -> None:
         raise ValueError("mine")
 
 
-def test_a_timeout_needs_a_task() -> None:
-    with pytest.raises(RuntimeError), Sweeper(ManualClock()).timeout(1.0):
-        pass
+async def test_a_timeout_needs_a_task() -> None:
+    refused: list[str] = []
+
+    def in_no_task() -> None:
+        try:
+            with Sweeper(ManualClock()).timeout(1.0):
+                pass
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    asyncio.get_running_loop().call_soon(in_no_task)
+    await asyncio.sleep(0)
+    assert refused == ["a Timeout belongs to a task"]

@@ -1,0 +1,114 @@
+"""The services on memory adapters and a clock that stands still: a whole house without a door."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from adapters.memory.breaker_board import MemoryBreakerBoard
+from adapters.memory.cache import MemoryCache
+from adapters.memory.limiter import MemoryLimiter
+from adapters.memory.manual_clock import ManualClock
+from adapters.memory.queue import MemoryMessageQueue
+from adapters.memory.recorder import MemoryRecorder
+from adapters.memory.slots import MemorySlots
+from adapters.memory.stream_log import MemoryStreamLog
+from adapters.providers.demo import DemoProvider
+from adapters.providers.demo_scripts import Script, text_pieces
+from domain.model import CallContext, Caller, CompletionRequest, Event, Message, Tier
+from domain.services.admission import Admission
+from domain.services.answer_cache import AnswerCache, CachePolicy
+from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.execution_tracker import ExecutionTracker
+from domain.services.generations import Generations
+from domain.services.routing import RetryPolicy, Router
+from domain.services.stream_ids import StreamIds
+from domain.services.streams import Attachment, StreamService
+from domain.services.sweeper import Sweeper
+from ports.cache import Cache
+from ports.provider import Provider
+from ports.stream_log import StreamLog
+
+TEXT = "one two three four five"
+CALLER = Caller("acme")
+
+
+def ask(model: str = "p/ok", prompt: str = "hi", **options: object) -> CompletionRequest:
+    """A request."""
+    return CompletionRequest(model, [Message("user", prompt)], options)  # type: ignore[arg-type]
+
+
+def context(thread_id: str = "t", **fields: object) -> CallContext:
+    """A call of CALLER."""
+    return CallContext(thread_id, CALLER, **fields)  # type: ignore[arg-type]
+
+
+@dataclass
+class House:
+    """Everything plugged together; replace a part before `build`."""
+
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slots_in_all: int = 100
+    l2: Cache | None = None
+    clock: ManualClock = field(default_factory=ManualClock)
+    log: StreamLog | None = None
+    provider: Provider | None = None
+    policy: CachePolicy = field(default_factory=CachePolicy)
+    tokens_per_minute: int = 1_000_000
+
+    def build(self) -> StreamService:
+        """The service, its parts in the attributes."""
+        clock = self.clock
+        self.demo = DemoProvider("p", clock, {"ok": Script(text_pieces(TEXT)), **self.scripts})
+        self.sweeper = Sweeper(clock)
+        self.recorder = MemoryRecorder(100)
+        self.tracker = ExecutionTracker(clock, sample_rate=1.0)
+        self.board = MemoryBreakerBoard(clock)
+        self.slots = MemorySlots(self.slots_in_all, lambda _: 100)
+        self.l1 = MemoryCache(clock, max_bytes=2**20, max_entries=100, max_entry_bytes=2**20)
+        limiter = MemoryLimiter(clock, {"default": Tier(1000, self.tokens_per_minute, 100)})
+        log = self.log or MemoryStreamLog(clock, max_bytes=2**24)
+        self.the_log = log
+        cache = AnswerCache(self.tracker, self.policy, self.l1, self.l2)
+        router = Router(
+            {"p": self.provider or self.demo},
+            self.routes,
+            RetryPolicy(max_attempts=3, base_delay=1.0),
+            random.Random(1),
+        )
+        self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
+        attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
+        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), max_wait=60.0)
+        self.generations = Generations(
+            clock, log, attempts, admission, cache, self.recorder, self.tracker, self.sweeper, queue_wait=60.0
+        )
+        return StreamService(
+            clock,
+            log,
+            StreamIds(b"secret"),
+            router,
+            cache,
+            admission,
+            self.generations,
+            self.recorder,
+            self.tracker,
+            self.sweeper,
+        )
+
+    async def pass_time(self, seconds: float, step: float = 0.5) -> None:
+        """Lets time pass, and the sweeper see it."""
+        for _ in range(round(seconds / step)):
+            await self.clock.advance(step)
+            self.sweeper.sweep()
+            await self.clock.advance(0)
+
+
+async def read_all(attachment: Attachment) -> list[Event]:
+    """All events to the end of a stream that has ended, or will without time passing."""
+    events: list[Event] = []
+    while not attachment.reader.ended:
+        batch = await attachment.reader.read()
+        if batch is not None:
+            events.extend(batch.events)
+    return events
