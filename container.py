@@ -18,7 +18,6 @@ from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
 from adapters.memory.limiter import MemoryLimiter
-from adapters.memory.occupancy import occupancy
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
@@ -46,6 +45,7 @@ from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
 from ports.limiter import Limiter
+from ports.occupancy import Occupancy
 from ports.provider import Provider
 from ports.recorder import Recorder
 
@@ -108,11 +108,13 @@ def _metrics(
     sweeper: Sweeper,
     *adapters: object,
 ) -> Callable[[], tuple[bytes, str]]:
-    readings = {
+    readings: dict[str, Callable[[], float]] = {
         "headgate_open_generations": generations.__len__,
         "headgate_event_loop_lag_seconds": sweeper.take_lag,
-        **occupancy(*adapters),
     }
+    for adapter in adapters:
+        if isinstance(adapter, Occupancy):
+            readings |= adapter.occupancy()
     gauges = GaugeCollector(readings, tracker.get_stage_statistics)
     directory = shared_directory(os.environ.get(DIRECTORY))
     if directory is None:

@@ -84,7 +84,7 @@ def takes(field: FieldInfo) -> str:
     """What a setting takes: its type and range, or its description where it is text."""
     kind = next((kind for kind in get_args(field.annotation) if kind is not NoneType), field.annotation)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return f"one of {', '.join(kind)}"
+        return f"one of {', '.join(str(member.value) for member in kind)}"
     if kind is bool:
         return "true or false"
     if kind in {int, float}:

@@ -1,10 +1,12 @@
 """The breaker board in memory."""
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from domain.model import BreakerState
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
+from ports.occupancy import Occupancy
 
 # A caller may name any model of a provider, so targets are without number; this many are remembered.
 MAX_TARGETS = 10_000
@@ -15,7 +17,7 @@ class _Probe(NamedTuple):
     until: float
 
 
-class MemoryBreakerBoard(BreakerBoard):
+class MemoryBreakerBoard(BreakerBoard, Occupancy):
     """The open breakers of this process; beyond MAX_TARGETS the one that was published longest ago is forgotten."""
 
     def __init__(self, clock: Clock) -> None:
@@ -50,6 +52,10 @@ class MemoryBreakerBoard(BreakerBoard):
         probe = self._probes.get(target)
         if probe is not None and probe.holder == holder:
             del self._probes[target]
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_open_breakers": self._states.__len__}
 
 
 def _make_room(targets: dict[str, BreakerState] | dict[str, _Probe]) -> None:

@@ -1,11 +1,13 @@
 """The cache in memory: the least recently used answer goes first."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from domain.model import Answer
 from ports.cache import Cache
 from ports.clock import Clock
+from ports.occupancy import Occupancy
 
 
 class _Entry(NamedTuple):
@@ -13,7 +15,7 @@ class _Entry(NamedTuple):
     expires_at: float
 
 
-class MemoryCache(Cache):
+class MemoryCache(Cache, Occupancy):
     """Answers by key, bounded by bytes and by entries (K5). Never raises.
 
     `max_bytes` bounds the sum of the answers' `size`, `max_entry_bytes` each of them.
@@ -52,3 +54,7 @@ class MemoryCache(Cache):
 
     def _drop(self, key: str) -> None:
         self._bytes -= self._entries.pop(key).answer.size
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_cache_entries": self._entries.__len__, "headgate_cache_bytes": lambda: self._bytes}

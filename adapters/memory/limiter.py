@@ -1,19 +1,20 @@
 """The limiter in memory: requests and tokens of each caller, in one decision."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from adapters.memory.gcra import FULL, SECOND, Gcra
 from domain.model import Caller, Cost, Tier, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
+from ports.occupancy import Occupancy
 
 # How many of those who were charged longest ago are looked at for one whose buckets are full again.
 CANDIDATES = 16
 
 
-class MemoryLimiter(Limiter):
+class MemoryLimiter(Limiter, Occupancy):
     """Two GCRA limits a caller, by its tier (`tiers` names each that callers have); the burst is a minute's worth.
 
     At most `max_callers` are known. A caller that was not charged for a minute has full buckets again, unless it used
@@ -72,3 +73,7 @@ class MemoryLimiter(Limiter):
             if requests.full(requests_tat, now) and tokens.full(tokens_tat, now):
                 return caller
         return next(iter(self._tats))
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_limiter_callers": self._tats.__len__}

@@ -1,13 +1,14 @@
 """The queue in memory: first come, first served."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from domain.model import QueueMessage
+from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
 
 
-class MemoryMessageQueue(MessageQueue):
+class MemoryMessageQueue(MessageQueue, Occupancy):
     """At most `max_depth` messages, at most `max_per_tenant` of one tenant (Q1)."""
 
     def __init__(self, max_depth: int, max_per_tenant: int) -> None:
@@ -51,3 +52,7 @@ class MemoryMessageQueue(MessageQueue):
         self._waiting[message.tenant] -= 1
         if not self._waiting[message.tenant]:
             del self._waiting[message.tenant]
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_queue_depth": self._messages.__len__}

@@ -1,13 +1,14 @@
 """The slots in memory."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from domain.model import Caller
+from ports.occupancy import Occupancy
 from ports.slots import Slots
 
 
-class MemorySlots(Slots):
+class MemorySlots(Slots, Occupancy):
     """`total` slots; of them, a tenant may have as many as `per_caller` says for the caller that asks (L6)."""
 
     def __init__(self, total: int, per_caller: Callable[[Caller], int]) -> None:
@@ -42,3 +43,7 @@ class MemorySlots(Slots):
         self._held[tenant] -= 1
         if not self._held[tenant]:
             del self._held[tenant]
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_slots_in_use": self._tenants.__len__}

@@ -1,12 +1,13 @@
 """The stream log in memory: which streams there are, how long they are kept, and how much they may hold."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.memory.stream import MemoryReader, MemoryStream
 from domain.errors import StreamLogFullError, StreamNotResumableError
 from domain.model import TERMINAL, Delta, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
+from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog
 
 # What CPython takes beside the text: measured with sys.getsizeof on 64 bits, rounded up.
@@ -19,7 +20,7 @@ PURGE_AT_ONCE = 64
 FENCE = 1
 
 
-class MemoryStreamLog(StreamLog):
+class MemoryStreamLog(StreamLog, Occupancy):
     """Streams in this process, kept for `retention` seconds after their end and `max_bytes` in all.
 
     What expired is purged when a stream is opened. Where there is no room, the streams that ended first go first; one
@@ -122,6 +123,13 @@ class MemoryStreamLog(StreamLog):
         stream = self._closed.popleft()
         del self._streams[stream.info.stream_id]
         self._bytes -= stream.size
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {
+            "headgate_stream_log_streams": self._streams.__len__,
+            "headgate_stream_log_bytes": lambda: self._bytes,
+        }
 
 
 def _extra_weight(delta: Delta) -> int:

@@ -1,5 +1,6 @@
 """A stream as one plain response: read to its end, put together, sent."""
 
+from abc import abstractmethod
 from typing import Protocol
 
 from starlette.responses import Response
@@ -14,9 +15,11 @@ from entrypoints.http.sse import ErrorResponse
 class Assembler(Protocol):
     """Puts a whole answer together: see `entrypoints.wire`."""
 
+    @abstractmethod
     def add(self, batch: Batch) -> None:
         """Takes the next events."""
 
+    @abstractmethod
     def body(self) -> bytes:
         """The whole, as JSON."""
 

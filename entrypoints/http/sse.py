@@ -7,6 +7,7 @@ coroutine reads a batch and writes it; one task waits for the client to leave; t
 
 import asyncio
 import random
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
@@ -32,9 +33,11 @@ class Encoder(Protocol):
     media_type: str
     heartbeat: bytes
 
+    @abstractmethod
     def encode(self, batch: Batch) -> bytes:
         """The events as SSE, in one piece."""
 
+    @abstractmethod
     def farewell(self, retry_ms: int) -> bytes:
         """What a reader is told when the process goes away."""
 

@@ -8,11 +8,9 @@ from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
-from adapters.memory.occupancy import occupancy
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
-from adapters.memory.unlimited import UnlimitedLimiter
 from adapters.observability.exposition import ProcessExposition
 from adapters.observability.gauges import GAUGES, GaugeCollector
 from domain.model import Answer, BreakerState, Caller, Cost, QueueMessage, StreamInfo, Tier
@@ -61,7 +59,8 @@ async def test_the_memory_adapters_tell_how_full_they_are() -> None:
     cache = MemoryCache(clock, 1_000, 10, 1_000)
     limiter = MemoryLimiter(clock, {"default": Tier(10, 10, 10)})
     board = MemoryBreakerBoard(clock)
-    readings = occupancy(slots, queue, log, cache, limiter, board, UnlimitedLimiter())
+    adapters = (slots, queue, log, cache, limiter, board)
+    readings = {name: read for adapter in adapters for name, read in adapter.occupancy().items()}
     assert set(readings) <= set(GAUGES)
     assert {read() for read in readings.values()} == {0}
 

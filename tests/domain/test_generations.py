@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -144,18 +144,23 @@ async def test_after_every_choice_has_finished_nothing_is_waited_for_and_nothing
     assert isinstance((await outcome(house, service, ask("p/half", n=2), 31))[-1], Failed)
 
 
+class Broken(AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]):
+    """An attempt that cannot begin."""
+
+    async def __aenter__(self) -> AsyncIterator[Sequence[Delta]]:
+        raise ZeroDivisionError("planted")
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+
 class Defect(Provider):
     """A provider with a bug: what it raises is of no family of ours."""
 
     def stream(
         self, request: CompletionRequest, model: str, thread_id: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
-        @asynccontextmanager
-        async def broken() -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
-            raise ZeroDivisionError("planted")
-            yield
-
-        return broken()
+        return Broken()
 
     async def aclose(self) -> None:
         pass

@@ -52,9 +52,20 @@ def test_forcing_wins_and_memory_is_bounded() -> None:
     assert sampler.decide("mine")  # still forced, though its decision was forgotten
     for number in range(REMEMBERED):
         sampler.force(f"forced-{number}")
-    assert len(sampler._decided) <= 2 * REMEMBERED
-    assert len(sampler._forced) == REMEMBERED
-    assert not Sampler(0.0).decide("mine")
+    assert len(sampler) <= 2 * REMEMBERED
+    assert not sampler.decide("mine")  # so many were forced since that it has lapsed
+    assert all(sampler.decide(f"forced-{number}") for number in range(REMEMBERED))
+    sampler.forget(f"forced-{REMEMBERED - 1}")
+    assert not sampler.decide(f"forced-{REMEMBERED - 1}")
+
+
+def test_an_id_that_is_forced_again_is_the_last_to_lapse() -> None:
+    sampler = Sampler(0.0)
+    for number in range(REMEMBERED):
+        sampler.force(str(number))
+    sampler.force("0")
+    sampler.force("one more")
+    assert (sampler.decide("0"), sampler.decide("1")) == (True, False)
 
 
 def test_any_id_can_be_asked() -> None:
