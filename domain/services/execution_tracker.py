@@ -128,6 +128,7 @@ class _Span:
         "seconds",
         "stage",
         "started",
+        "stray",
         "thread",
         "tracker",
     )
@@ -142,6 +143,7 @@ class _Span:
         self.stage = stage
         self.name = name
         self.entered = False
+        self.stray = False
         self.started = 0.0
         self.seconds: float | None = None
         self.error: str | None = None
@@ -167,11 +169,13 @@ class _Span:
             self.error = type(error).__name__
             self.code = error.code if isinstance(error, SSEBaseError) else None
         # A generator may end its stage in another's context, or after a stage that began within it: what is open there
-        # stays so.
+        # stays so, and does not come back to this one.
         if _CURRENT.get() is self:
-            outer, self.outer = _open(self.outer), None
+            outer, self.outer = _not_stray(self.outer), None
             _CURRENT.set(outer)
-            stages.CURRENT_STAGE.set(None if outer is None else outer.stage)
+            stages.CURRENT_STAGE.set(outer.stage if outer is not None and outer.seconds is None else None)
+        else:
+            self.stray = True
         self.tracker.finished(self, self.seconds, failed=isinstance(error, Exception))
 
     def lasted(self, now: float) -> float:
@@ -179,9 +183,9 @@ class _Span:
         return now - self.started if self.seconds is None else self.seconds
 
 
-def _open(span: _Span | None) -> _Span | None:
-    """The innermost stage, from this one outwards, that still runs."""
-    while span is not None and span.seconds is not None:
+def _not_stray(span: _Span | None) -> _Span | None:
+    """The innermost stage, from this one outwards, that did not end out of order."""
+    while span is not None and span.stray:
         span = span.outer
     return span
 
