@@ -16,6 +16,7 @@ from typing import Protocol, overload
 
 from domain import stages
 from domain.errors import ExecutionNotFoundError, SSEBaseError
+from domain.services.execution_summary import ExecutionSummary, StageStatistics, StageSummary
 from domain.services.quantile_sketch import QuantileSketch
 from domain.services.sampling import Sampler
 from ports.clock import Clock
@@ -25,54 +26,6 @@ MAX_STAGE_NAMES = 256
 MAX_TIMINGS = 32
 """Stages in one `Server-Timing` header: proxies refuse long ones."""
 _NOT_OF_A_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
-
-
-@dataclass(frozen=True, slots=True)
-class StageSummary:
-    """One stage of one thread. Seconds; `started` counts from the first stage of the thread.
-
-    `seconds` is None while it runs. `error` is the type of what was raised in it, `code` its stable code if it is one
-    of ours; never its text, and no foreign `code`, which may be text as well.
-    """
-
-    stage: str
-    name: str
-    started: float
-    seconds: float | None
-    error: str | None
-    code: str | None
-    substages: tuple["StageSummary", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSummary:
-    """All stages of one thread. `seconds` is from its first stage to the end of its last, or to now if one runs.
-
-    `untracked` is the part of `seconds` in which no stage was running, `overlapping` what more than one stage counted:
-    the durations of `stages` plus `untracked` less `overlapping` are `seconds`. `dropped` stages were too many to keep.
-    """
-
-    thread_id: str
-    seconds: float
-    untracked: float
-    overlapping: float
-    dropped: int
-    stages: tuple[StageSummary, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StageStatistics:
-    """One stage over all sampled threads; seconds, quantiles within 1 %. A cancellation is no error."""
-
-    stage: str
-    count: int
-    errors: int
-    minimum: float
-    maximum: float
-    mean: float
-    p50: float
-    p95: float
-    p99: float
 
 
 class Tracking(Protocol):
@@ -115,39 +68,22 @@ class _Thread:
         self.forgotten = False
 
 
+@dataclass(slots=True, eq=False)
 class _Span:
-    """One stage while it runs, and after."""
+    """One stage while it runs, and after. `outer` is what was open around it here, `parent` what it is a part of."""
 
-    __slots__ = (
-        "code",
-        "entered",
-        "error",
-        "name",
-        "outer",
-        "parent",
-        "seconds",
-        "stage",
-        "started",
-        "stray",
-        "thread",
-        "tracker",
-    )
-
-    def __init__(
-        self, tracker: "ExecutionTracker", thread: _Thread, parent: "_Span | None", stage: str, name: str
-    ) -> None:
-        self.tracker = tracker
-        self.thread = thread
-        self.parent = parent
-        self.outer: _Span | None = None
-        self.stage = stage
-        self.name = name
-        self.entered = False
-        self.stray = False
-        self.started = 0.0
-        self.seconds: float | None = None
-        self.error: str | None = None
-        self.code: str | None = None
+    tracker: "ExecutionTracker"
+    thread: _Thread
+    parent: "_Span | None"
+    stage: str
+    name: str
+    outer: "_Span | None" = None
+    entered: bool = False
+    stray: bool = False
+    started: float = 0.0
+    seconds: float | None = None
+    error: str | None = None
+    code: str | None = None
 
     def __enter__(self) -> None:
         if self.entered:  # twice is a mistake, but none that may cost a request its answer

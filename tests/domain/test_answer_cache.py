@@ -58,7 +58,7 @@ async def test_a_tier_that_fails_is_a_miss_never_an_error_k5() -> None:
     both, tracker = tiers(Unplugged(), Unplugged())
     await both.put("k", DELTAS, COMPLETE)
     assert await both.get("k", "t") is None
-    assert [stage.error for stage in tracker.get_execution_summary("t").stages] == ["cache_connection_error"] * 2
+    assert [stage.code for stage in tracker.get_execution_summary("t").stages] == ["cache_connection_error"] * 2
     l1 = memory()
     half, _ = tiers(l1, Unplugged())
     await half.put("k", DELTAS, COMPLETE)

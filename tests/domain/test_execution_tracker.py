@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from adapters.memory.clock import SystemClock
 from adapters.memory.manual_clock import ManualClock
 from domain.errors import ExecutionNotFoundError, ProviderTimeoutError
-from domain.services.execution_tracker import MAX_TIMINGS, ExecutionSummary, ExecutionTracker, StageSummary
+from domain.services.execution_summary import ExecutionSummary, StageSummary
+from domain.services.execution_tracker import MAX_TIMINGS, ExecutionTracker
 
 
 def tracker(clock: ManualClock) -> ExecutionTracker:
