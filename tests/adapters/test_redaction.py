@@ -347,3 +347,10 @@ def _least_time(redactor: Redactor, text: str) -> float:
         redactor.text(text)
         times.append(time.process_time_ns() - start)
     return max(min(times), 1)
+
+
+def test_a_text_that_its_markers_made_too_long_is_cut_p1() -> None:
+    text = Redactor().text("a@b.co " * 2_300)
+    assert len(text) <= 16_500
+    assert "a@b.co" not in text
+    assert text.endswith("[TRUNCATED]") or "TRUNCATED" in text[-40:]

@@ -81,3 +81,12 @@ def test_catching_a_family_catches_its_members() -> None:
     with pytest.raises(errors.CacheError) as caught:
         raise CacheConnectionError("Redis is away.", thread_id="t_9", details={"operation": "get"})
     assert (caught.value.thread_id, caught.value.details["operation"]) == ("t_9", "get")
+
+
+def test_a_wrong_request_points_at_its_parameter() -> None:
+    error = errors.InvalidTypeError.at("messages.0.role", "Must be a string.")
+    assert (type(error), error.message, dict(error.details)) == (
+        errors.InvalidTypeError,
+        "Must be a string.",
+        {"param": "messages.0.role"},
+    )

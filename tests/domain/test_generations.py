@@ -355,3 +355,37 @@ async def test_without_usage_tokens_are_estimated_from_what_was_sent_l4(stall_at
     assert again.verdict.tokens.remaining == 1000 - used - 1
     again.close()
     await house.clock.advance(0)
+
+
+async def test_an_end_without_a_finish_reason_is_a_failure_r4() -> None:
+    house = House(scripts={"cut": Script(PIECES, finish_reason=None)})
+    events = await outcome(house, house.build(), ask("p/cut"), seconds=10)
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "upstream_truncated"
+
+
+async def test_what_may_not_be_stored_is_not_kept_k4() -> None:
+    house = House()
+    service = house.build()
+    for _ in range(2):
+        attachment = await service.open(ask(), context(store=False))
+        await house.clock.advance(0)
+        assert isinstance((await read_all(attachment))[-1], Complete)
+        attachment.close()
+    assert house.demo.calls == 2
+
+
+async def test_a_cancel_ends_what_runs_and_an_ended_stream_can_be_read_and_cancelled_again_s7() -> None:
+    house = House(scripts={"stalls": Script(PIECES, stall_at=2)})
+    service = house.build()
+    attachment = await service.open(ask("p/stalls"), context())
+    await house.clock.advance(0)
+    await service.cancel(attachment.info.stream_id, CALLER)
+    assert (await read_all(attachment))[-1] == Cancelled("requested")
+    await house.clock.advance(0)
+    await service.cancel(attachment.info.stream_id, CALLER)
+    again = await service.attach(attachment.info.stream_id, CALLER)
+    assert again.generation is None
+    assert (await read_all(again))[-1] == Cancelled("requested")
+    again.close()
+    attachment.close()
