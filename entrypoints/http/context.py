@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from domain import stages
 from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
@@ -26,15 +26,15 @@ class RequestContexts:
 
     def caller(self, request: Request) -> Caller:
         """Who asks. Raises an `AuthenticationError`."""
-        authorization = request.headers.get("authorization", "")
-        scheme, _, token = authorization.partition(" ")
-        presented = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+        headers = headers_of(request)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        presented = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
         return self._callers.identify(presented, request.client.host if request.client else "local")
 
     def call(self, request: Request, door: Dialect, default_grace: float) -> CallContext:
         """How this call wants to be served. Raises an `AuthenticationError` or `InvalidHeaderError`."""
         caller = self.caller(request)
-        directives = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
+        directives = {part.strip().lower() for part in headers_of(request).get("cache-control", "").split(",")}
         return CallContext(
             self._own_thread(request, caller),
             caller,
@@ -47,7 +47,7 @@ class RequestContexts:
     def _own_thread(self, request: Request, caller: Caller) -> str:
         """The thread id, replaced if it is another caller's; tracked if the request asks for that."""
         own = thread_id(request)
-        if request.headers.get("x-execution-tracking") == "force":
+        if headers_of(request).get("x-execution-tracking") == "force":
             self._tracker.force(own)
         if not self._tracker.claim(own, caller.tenant):
             own = request.state.thread_id = _new_thread_id()
@@ -55,7 +55,7 @@ class RequestContexts:
         return own
 
     def _grace(self, request: Request, default: float) -> float:
-        text = request.headers.get("x-stream-grace")
+        text = headers_of(request).get("x-stream-grace")
         if text is None:
             return min(default, self._max_grace)
         if not _GRACE.fullmatch(text):
@@ -63,11 +63,20 @@ class RequestContexts:
         return min(float(text), self._max_grace)
 
 
+def headers_of(request: Request) -> dict[str, str]:
+    """All headers by lower-case name, made once for each request: Starlette's own walks the list at each question."""
+    known: dict[str, str] | None = request.scope.get("headgate.headers")
+    if known is None:
+        known = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        request.scope["headgate.headers"] = known
+    return known
+
+
 def thread_id(request: Request) -> str:
     """The caller's thread id, or a new one where it has none that may stand in a log line; one for each request."""
     known: str | None = getattr(request.state, "thread_id", None)
     if known is None:
-        given = request.headers.get("x-thread-id", "")
+        given = headers_of(request).get("x-thread-id", "")
         known = given if _THREAD_ID.fullmatch(given) else _new_thread_id()
         request.state.thread_id = known
         stages.THREAD_ID.set(known)
@@ -79,8 +88,8 @@ def _new_thread_id() -> str:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, at most MAX_BODY_BYTES of it. Raises a `RequestValidationError`, or `ClientDisconnect`."""
-    headers = request.headers
+    """The body, at most MAX_BODY_BYTES of it. Raises a `RequestValidationError`, or Starlette's `ClientDisconnect`."""
+    headers = headers_of(request)
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedEncodingError("Send the body without a Content-Encoding.")
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -107,6 +116,3 @@ async def read_body(request: Request) -> bytes:
 
 def _too_large() -> RequestTooLargeError:
     return RequestTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes.")
-
-
-__all__ = ["MAX_BODY_BYTES", "ClientDisconnect", "RequestContexts", "read_body", "thread_id"]

@@ -7,7 +7,7 @@ from domain.errors import InvalidEventIdError, RequestValidationError, StreamNot
 from domain.model import Dialect, Failed, Position
 from domain.services.generations import failed
 from domain.services.streams import Attachment, StreamService
-from entrypoints.http.context import RequestContexts, read_body, thread_id
+from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
 from entrypoints.http.sse import Encoder, StreamResponse
@@ -77,13 +77,13 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
 
 
 def _wants_async(request: Request) -> bool:
-    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    preferences = headers_of(request).get("prefer", "").lower().split(",")
     return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)
 
 
 def _position(request: Request) -> Position | None:
     """Where the client stopped: the header wins over the query (S3). Raises `InvalidEventIdError`."""
-    text = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    text = headers_of(request).get("last-event-id") or request.query_params.get("last_event_id")
     if not text:
         return None
     position = Position.parse(text)
