@@ -1,7 +1,6 @@
 """Answers in OpenAI's dialect -> deltas: the chunks of a stream, and a whole completion."""
 
 import json
-import re
 from typing import Any
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from adapters.providers.attempt import Attempt
 from adapters.providers.openai_errors import stream_error
 from domain.errors import ProviderResponseError
+from domain.json_line import one_line
 from domain.model import Delta, Dialect, ToolCallDelta, Usage
 
 _OPENAI = Dialect.OPENAI
@@ -54,16 +54,6 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
 _decode = msgspec.json.Decoder(_Chunk).decode
 _SILENT = _Message()
 
-# In JSON that decodes, a LF stands between tokens only; the others are line ends or marks to some readers of lines.
-_UNSAFE = re.compile(rb"\n|\xe2\x80\xa8|\xe2\x80\xa9|\xc2\x85|\xef\xbb\xbf")
-_SAFE = {
-    b"\n": b" ",
-    b"\xe2\x80\xa8": rb"\u2028",
-    b"\xe2\x80\xa9": rb"\u2029",
-    b"\xc2\x85": rb"\u0085",
-    b"\xef\xbb\xbf": rb"\ufeff",
-}
-
 
 def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     """The delta that one chunk is. `raw` is `data` itself, in one line and with U+2028, U+2029, U+0085 and U+FEFF
@@ -77,7 +67,7 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
         chunk = _decode_leniently(data, attempt)
     if chunk.error:
         raise stream_error(attempt, chunk.error)
-    raw = data if data.isascii() and b"\n" not in data else _UNSAFE.sub(lambda match: _SAFE[match[0]], data)
+    raw = one_line(data)
     usage = None if chunk.usage is None else _usage(chunk.usage)
     if not chunk.choices:
         return Delta("", raw, _OPENAI, 0, None, "", (), None, usage)
