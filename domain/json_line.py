@@ -2,8 +2,8 @@
 
 import re
 
-# Valid in JSON, but line ends to some readers (U+0085, U+2028, U+2029) or a mark that some eat (U+FEFF). A line feed can
-# only stand between tokens there.
+# Valid in JSON, but line ends to some readers (U+0085, U+2028, U+2029) or a mark that some eat (U+FEFF). A line feed
+# can only stand between tokens there.
 _UNSAFE = re.compile(rb"\n|\xc2\x85|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf")
 _SAFE = {
     b"\n": b" ",
