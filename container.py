@@ -271,7 +271,7 @@ def plugged(container: Container) -> dict[str, str]:
         "slots": container.slots(),
         "queue": container.queue(),
         "breaker board": container.breaker_board(),
-        "recorder": container.recorder(),
     }
     adapters = {port: type(adapter).__name__ for port, adapter in ports.items()}
+    adapters["recorder"] = str(container.recorder())
     return adapters | {f"provider {name}": type(one).__name__ for name, one in container.llm_providers().items()}

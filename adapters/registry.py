@@ -35,8 +35,8 @@ ROWS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """Entry-point group -> kind -> "module:Class". A new adapter of ours is one row here."""
-PLANNED: Mapping[str, str] = MappingProxyType({"anthropic": "ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL ask for it"})
-"""Kinds that the settings know and no adapter serves yet, with where they come from."""
+PLANNED = frozenset({"anthropic"})
+"""Kinds that no adapter serves yet."""
 
 
 class Registry(Generic[P]):
@@ -71,7 +71,7 @@ class Registry(Generic[P]):
         if kind not in self._rows:
             if kind in PLANNED:
                 kinds = ", ".join(self.kinds())
-                raise ConfigurationError(f"kind {kind} is not available yet ({PLANNED[kind]}); takes one of {kinds}")
+                raise ConfigurationError(f"kind {kind} is not available yet; takes one of {kinds}")
             raise ConfigurationError(f"got kind {shown(kind)}, which is unknown; {did_you_mean(kind, self._rows)}")
         value = self._rows[kind]
         try:

@@ -5,9 +5,9 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 
-from adapters.observability.logging import configure_logging
+from adapters.observability.logging import configure_logging, get_logger
 from adapters.settings import Settings, get_settings
-from adapters.settings_report import settings_report
+from adapters.settings_report import settings_report, settings_warnings
 from container import Container, plugged
 from domain.errors import ConfigurationError
 from entrypoints.ask import ask
@@ -52,6 +52,8 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
             "or --allow-anonymous beside it to serve anybody"
         )
     configure_logging(settings.logging.level, settings.logging.format)
+    for warning in settings_warnings():
+        get_logger("headgate").warning(warning)
     container = Container(settings=settings)
     app, streams = build_app(container)
     DrainingServer(

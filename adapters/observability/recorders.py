@@ -12,6 +12,9 @@ class FanOutRecorder(Recorder):
     def __init__(self, recorders: Iterable[Recorder]) -> None:
         self._recorders = tuple(recorders)
 
+    def __str__(self) -> str:
+        return ", ".join(type(recorder).__name__ for recorder in self._recorders)
+
     def record(self, record: RequestRecord) -> None:
         """To each."""
         for recorder in self._recorders:

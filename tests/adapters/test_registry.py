@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from adapters.registry import PLANNED, ROWS, Registry, bind_providers
+from adapters.registry import ROWS, Registry, bind_providers
 from adapters.settings import ProviderRow, get_settings
 from domain.errors import ConfigurationError
 from ports.clock import Clock
@@ -122,7 +122,7 @@ def test_two_claims_on_one_kind_are_an_error_each() -> None:
     ("kind", "message"),
     [
         ("namd", "got kind 'namd', which is unknown; did you mean named?"),
-        ("anthropic", f"kind anthropic is not available yet ({PLANNED['anthropic']}); takes one of "),
+        ("anthropic", "kind anthropic is not available yet; takes one of "),
         ("no_module", "kind no_module of headgate, gone.away:Thing, cannot be imported"),
         ("no_name", f"kind no_name of headgate, {here('Gone')}, cannot be imported"),
         ("no_class", f"kind no_class of headgate, {here('not_a_class')}, is not a class"),
@@ -231,14 +231,15 @@ def test_providers_are_bound_and_not_made() -> None:
 
 def test_the_problems_of_all_providers_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "headgate.toml").write_text('[providers."a.b"]\nkind = "named"\nx = 1', "utf-8")
+    rows_of_file = '[providers."a.b"]\nkind = "named"\nx = 1\n[providers.anthropic]\nkind = "anthropic"'
+    (tmp_path / "headgate.toml").write_text(rows_of_file, "utf-8")
     providers = Registry[Provider]("headgate.providers", {"named": here("Named")}, ())
-    rows = get_settings({"ANTHROPIC_API_KEY": "k"}).providers
+    rows = get_settings({}).providers
     with pytest.raises(ConfigurationError) as caught:
         bind_providers(providers, rows, StillClock())
     assert sorted(caught.value.message.split("\n")) == [
         'providers."a.b".base_url: missing; kind named takes it',
         'providers."a.b".x: unknown option of kind named; takes one of api_key, base_url, depth',
-        f"providers.anthropic: kind anthropic is not available yet ({PLANNED['anthropic']}); takes one of named",
+        "providers.anthropic: kind anthropic is not available yet; takes one of named",
     ]
     assert caught.value.details == {"problems": 3}
