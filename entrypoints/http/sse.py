@@ -147,9 +147,9 @@ class StreamResponse(EventSourceResponse):
         while not connection.gone:
             if batch is not None:
                 await self._write(send, encode(batch))
-                if reader.ended:
-                    return
-            elif not self._leaving:
+            if reader.ended:
+                return
+            if batch is None and not self._leaving:
                 await self._write(send, self._encoder.heartbeat)
             if self._leaving:
                 await self._write(send, self._encoder.farewell(random.randint(*RETRY_MS)))  # noqa: S311 - jitter
