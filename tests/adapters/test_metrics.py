@@ -163,3 +163,7 @@ def test_a_fan_out_gives_each_record_to_all() -> None:
     recorder.record(SERVED)
     recorder.record(HIT)
     assert first.records == second.records == (SERVED, HIT)
+
+
+def test_a_fan_out_names_those_behind_it() -> None:
+    assert str(FanOutRecorder([MemoryRecorder(1), MemoryRecorder(1)])) == "MemoryRecorder, MemoryRecorder"
