@@ -4,10 +4,13 @@ The fixtures give functions, not adapters: a property test opens a fresh adapter
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
+from fakeredis import FakeServer
+from fakeredis.aioredis import FakeRedis
 
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
@@ -18,6 +21,8 @@ from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.recorder import MemoryRecorder
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
+from adapters.redis.cache import RedisCache
+from adapters.redis.connection import Connector, connector
 from domain.model import Tier
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
@@ -38,6 +43,8 @@ from tests.contracts.cases import (
     OpenSlots,
     OpenStreamLog,
 )
+from tests.redis_cases import later, redis_client
+from tests.redis_server import any_redis_url
 
 
 @asynccontextmanager
@@ -57,6 +64,23 @@ async def memory_cache(
 ) -> AsyncIterator[Case[Cache]]:
     clock = ManualClock()
     yield Case(MemoryCache(clock, max_bytes, max_entries, max_entry_bytes), clock.advance)
+
+
+@asynccontextmanager
+async def redis_cache(
+    connect: Connector, *, max_bytes: int = 1_000_000, max_entries: int = 1_000, max_entry_bytes: int = 1_000_000
+) -> AsyncIterator[Case[Cache]]:
+    async with redis_client(connect) as client:
+        yield Case(RedisCache(client, max_entry_bytes), partial(later, client))
+
+
+@asynccontextmanager
+async def fakeredis_cache(
+    *, max_bytes: int = 1_000_000, max_entries: int = 1_000, max_entry_bytes: int = 1_000_000
+) -> AsyncIterator[Case[Cache]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_cache(fake.make_connection, max_entry_bytes=max_entry_bytes) as case:
+        yield case
 
 
 @asynccontextmanager
@@ -99,7 +123,7 @@ async def memory_recorder() -> AsyncIterator[Case[Recorder]]:
 
 
 CLOCKS: dict[str, OpenClock] = {"system": system_clock, "manual": manual_clock}
-CACHES: dict[str, OpenCache] = {"memory": memory_cache}
+CACHES: dict[str, OpenCache] = {"memory": memory_cache, "fakeredis": fakeredis_cache}
 STREAM_LOGS: dict[str, OpenStreamLog] = {"memory": memory_stream_log}
 LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter}
 SLOTS: dict[str, OpenSlots] = {"memory": memory_slots}
@@ -113,8 +137,20 @@ def open_clock(request: pytest.FixtureRequest) -> OpenClock:
     return CLOCKS[request.param]
 
 
-@pytest.fixture(scope="session", params=CACHES)
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with any_redis_url() as url:
+        yield url
+
+
+SERVER = "server"
+"""The rows that need a real Redis; where it and fakeredis differ, it decides."""
+
+
+@pytest.fixture(scope="session", params=[*CACHES, SERVER])
 def open_cache(request: pytest.FixtureRequest) -> OpenCache:
+    if request.param == SERVER:
+        return partial(redis_cache, connector(request.getfixturevalue("redis_url")))
     return CACHES[request.param]
 
 

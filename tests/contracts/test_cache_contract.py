@@ -74,10 +74,8 @@ waits = st.tuples(st.just("wait"), st.just(""), st.integers(0, 10))
 
 @given(steps=st.lists(puts | gets | waits, max_size=40))
 @settings(deadline=None, max_examples=150)
-async def test_any_use_stays_in_bounds_and_gives_only_what_was_put_last(
-    open_cache: OpenCache, steps: list[tuple[str, str, int]]
-) -> None:
-    """K5: for any sequence of puts, gets and pauses."""
+async def test_any_use_gives_only_what_was_put_last(open_cache: OpenCache, steps: list[tuple[str, str, int]]) -> None:
+    """K5: for any sequence of puts, gets and pauses. The bound of the whole is tested with each store."""
     put: dict[str, tuple[Answer, int]] = {}
     now = 0
     async with open_cache(max_bytes=100, max_entries=4, max_entry_bytes=50) as (cache, advance):
@@ -94,6 +92,3 @@ async def test_any_use_stays_in_bounds_and_gives_only_what_was_put_last(
             else:
                 found = await cache.get(key)
                 assert found is None or (found == put[key][0] and now < put[key][1])
-        kept = [found for key in KEYS if (found := await cache.get(key)) is not None]
-        assert sum(one.size for one in kept) <= 100
-        assert len(kept) <= 4

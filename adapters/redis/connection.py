@@ -1,0 +1,85 @@
+"""How a connection is made, and what the client needs of one: redis-py's connection, without its retries."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast
+
+from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
+
+CONNECT_SECONDS = 0.5
+READ_BYTES = 64 << 10
+
+
+class RedisConnection(Protocol):
+    """What is used of `redis.asyncio.connection.AbstractConnection`, with the types that it leaves out."""
+
+    @property
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """Whether it has a socket."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Opens the socket, sends the credentials, selects the database."""
+
+    @abstractmethod
+    async def send_packed_command(self, command: bytes | Iterable[bytes], check_health: bool) -> None:
+        """Writes. On any failure, cancellation included, it closes the socket."""
+
+    @abstractmethod
+    async def read_response(self, disable_decoding: bool) -> Any:
+        """The next reply; raises errors among them. On any other failure, cancellation included, it closes."""
+
+    @abstractmethod
+    async def can_read(self) -> bool:
+        """Whether there are bytes that nobody asked for, or the peer has closed. Does not wait."""
+
+    @abstractmethod
+    async def disconnect(self, nowait: bool) -> None:
+        """Closes the socket."""
+
+
+Connector = Callable[[], RedisConnection]
+"""Makes a connection that is not yet connected."""
+
+
+def connector(
+    url: str | None = None, *, host: str = "localhost", port: int = 6379, db: int = 0, password: str | None = None
+) -> Connector:
+    """Connections to one server: by a `redis://`, `rediss://` (TLS) or `unix://` address, else by host and port.
+
+    Raises `ValueError` if the address is not one.
+    """
+    options: dict[str, Any] = {"host": host, "port": port, "db": db, "password": password}
+    if url is not None:
+        options = dict(parse_url(url))
+    make: type[AbstractConnection] = options.pop("connection_class", Connection)
+    if make is UnixDomainSocketConnection:
+        options.pop("host", None)
+    # Deadlines, retries and decoding are the client's own: nothing in an address may bring redis-py's back.
+    options |= {
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_timeout": None,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_read_size": READ_BYTES,
+        "health_check_interval": 0,
+        "retry": None,
+        "retry_on_timeout": False,
+        "driver_info": None,
+        "client_name": "headgate",
+    }
+    options.pop("retry_on_error", None)
+    options.pop("max_connections", None)
+    return lambda: cast("RedisConnection", make(**options))
+
+
+def abort(connection: RedisConnection) -> None:
+    """Closes the socket now, with what is still unsent.
+
+    redis-py only closes it gracefully: with unsent bytes in the buffer and a Redis that hangs, it would stay open until
+    TCP gives up. fakeredis has no transport.
+    """
+    transport = getattr(getattr(connection, "_writer", None), "transport", None)
+    if transport is not None:
+        transport.abort()

@@ -1,0 +1,47 @@
+"""Redis clients for tests: a short way to open one, and a way to let time pass for the keys of a server."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from adapters.redis.client import RedisClient
+from adapters.redis.connection import Connector
+from adapters.redis.script import Script
+
+_LATER = Script(
+    "later",
+    """
+    for _, key in ipairs(redis.call('KEYS', '*')) do
+        local left = redis.call('PTTL', key)
+        if left >= 0 then redis.call('PEXPIRE', key, math.max(left - tonumber(ARGV[1]), 0)) end
+    end
+    """,
+)
+
+
+def untimed(stage: str, name: str) -> contextlib.AbstractContextManager[object]:
+    """A timing that does not time."""
+    return contextlib.nullcontext()
+
+
+def unheard(serves: bool, reason: str) -> None:
+    """Nobody listens to whether Redis serves."""
+
+
+@contextlib.asynccontextmanager
+async def redis_client(
+    connect: Connector, *, pool_min: int = 0, pool_max: int = 200, max_commands: int = 10_000
+) -> AsyncIterator[RedisClient]:
+    """A client that has started, on an empty database, if there is a server."""
+    client = RedisClient(connect, untimed, unheard, pool_min=pool_min, pool_max=pool_max, max_commands=max_commands)
+    await client.start()
+    try:
+        if client.healthy:
+            await client.execute("FLUSHDB", timeout=5.0)
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def later(client: RedisClient, seconds: float) -> None:
+    """Takes so much from the life of every key, as if that time had passed."""
+    await client.evalsha(_LATER, (), [round(seconds * 1000)], timeout=5.0)

