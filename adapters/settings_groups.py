@@ -68,10 +68,15 @@ class Table(BaseModel):
 def _redis_url(url: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(url.get_secret_value())
-        tcp = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        if parts.scheme == "redis+sentinel":
+            sentinels = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+            service, _, db = parts.path.removeprefix("/").partition("/")
+            known = bool(service) and (not db or db.isdecimal()) and all(one.hostname and one.port for one in sentinels)
+        else:
+            known = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        tcp = False
-    if not tcp and not url.get_secret_value().startswith("unix:///"):
+        known = False
+    if not known and not url.get_secret_value().startswith("unix:///"):
         raise PydanticCustomError("redis_url", "not a Redis URL")
     return url
 
@@ -89,7 +94,7 @@ class RedisSettings(Table):
     url: Annotated[
         SecretStr | None,
         AfterValidator(lambda url: url and _redis_url(url)),
-        Field(description="redis://, rediss:// or unix:// address; instead of host"),
+        Field(description="redis://, rediss://, redis+sentinel:// or unix:// address; instead of host"),
     ] = None
     host: Annotated[str | None, Field(min_length=1, max_length=255, description="host name or address")] = None
     port: Annotated[int, Field(ge=1, le=65_535, description="TCP port")] = 6379

@@ -51,9 +51,9 @@ class RedisServer:
         """Starts it, again after `kill` too, on the same port; returns when it answers."""
         command = [
             shutil.which("redis-server") or str(get_binary_path()),
+            *self._mode(),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path),
-            *("--save", "", "--dir", self._folder.name, "--enable-debug-command", "yes"),
-            *("--enable-protected-configs", "yes", *self._options),
+            *("--dir", self._folder.name, *self._options),
         ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
@@ -62,6 +62,9 @@ class RedisServer:
                 self.kill()
                 raise RuntimeError(f"{command[0]} did not start")
             time.sleep(0.005)
+
+    def _mode(self) -> list[str]:
+        return ["--save", "", "--enable-debug-command", "yes", "--enable-protected-configs", "yes"]
 
     def pause(self) -> None:
         """It hangs: the kernel still accepts connections and bytes, nothing answers."""
@@ -108,6 +111,27 @@ class RedisServer:
     async def clients(self) -> int:
         """Connections of others."""
         return int((await self.info("clients"))["connected_clients"]) - 1
+
+
+class SentinelServer(RedisServer):
+    """A sentinel that alone decides on the primary of the service `main`."""
+
+    def __init__(self, primary: RedisServer) -> None:
+        super().__init__()
+        self._settings = Path(self._folder.name) / "sentinel.conf"
+        self._settings.write_text(
+            f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+            "sentinel down-after-milliseconds main 300\n"
+            "sentinel failover-timeout main 3000\n"
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the primary that it names."""
+        return f"redis+sentinel://127.0.0.1:{self.port}/main"
+
+    def _mode(self) -> list[str]:
+        return [str(self._settings), "--sentinel"]
 
 
 @contextlib.contextmanager

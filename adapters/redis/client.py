@@ -9,11 +9,17 @@ from typing import cast
 from adapters.redis.connection import CONNECT_SECONDS, Connector
 from adapters.redis.connection_pool import ConnectionPool
 from adapters.redis.dedicated import DedicatedConnection
-from adapters.redis.errors import RedisClientError, RedisRefusedError, RedisUnavailableError
+from adapters.redis.errors import (
+    RedisClientError,
+    RedisRefusedError,
+    RedisUnavailableError,
+    RedisUnsupportedError,
+)
 from adapters.redis.group_commit import GroupCommit
 from adapters.redis.health import Health, StateChanged
-from adapters.redis.resp import Argument, Reply, pack
+from adapters.redis.resp import Argument, Reply, pack, server_facts
 from adapters.redis.script import Script
+from adapters.redis.sentinel import SentinelConnector
 
 HOT_SECONDS = 0.1
 """The deadline of a command on the path of a request."""
@@ -54,6 +60,8 @@ class RedisClient:
         self._hot = self._lane(lambda: self._health.failure, POOL_WAIT_SECONDS, 1, 1_000, max_commands, max_bytes)
         self._bulk = self._lane(lambda: self._health.failure, POOL_WAIT_SECONDS, 4, 16, max_commands, max_bytes)
         self._probe = self._lane(lambda: None, PROBE_WAIT_SECONDS, 1, 1, 1, max_bytes)
+        self._sentinels = connector if isinstance(connector, SentinelConnector) else None
+        self._watch: asyncio.Task[None] | None = None
         self._stages: dict[str, str] = {}
         self._dropped_at = float("-inf")
         self.refusals: Counter[str] = Counter()
@@ -122,11 +130,17 @@ class RedisClient:
 
         Commands fail before it. `failure` tells how it went.
         """
+        if self._sentinels is not None and self._watch is None:
+            watch = self._sentinels.watch(lambda: self._pool.drop(at_once=False))
+            self._watch = asyncio.get_running_loop().create_task(watch)
         await self._health.start()
 
     async def aclose(self) -> None:
         """Ends all tasks and closes all connections; what waits fails."""
         await self._health.aclose()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
         for lane in (self._hot, self._bulk, self._probe):
             await lane.aclose()
         await self._pool.aclose()
@@ -187,10 +201,22 @@ class RedisClient:
     async def _ping(self) -> None:
         """The health check; one that has to connect first gets the time for that."""
         timeout = HOT_SECONDS if self._pool.idle else CONNECT_SECONDS
+        if self._health.failure is not None:
+            await self._standalone(timeout)
         try:
             await self._probe.submit(pack(("PING",)), timeout, read=False)
         except RedisRefusedError as error:  # NOPERM: it is there and does not serve
             raise RedisUnavailableError(error.word) from error
+
+    async def _standalone(self, timeout: float) -> None:
+        """Asks a server that is to serve from now on what it is; every user may (`HELLO` needs no permission)."""
+        try:
+            reply = cast("Reply", await self._probe.submit(pack(("HELLO",)), timeout, read=False))
+        except RedisRefusedError:  # something between us and Redis does not know it
+            return
+        mode = server_facts(reply).get(b"mode", b"standalone")
+        if isinstance(mode, bytes) and mode != b"standalone":
+            raise RedisUnsupportedError(mode.decode().upper())
 
     def _went_down(self, failure: RedisClientError) -> None:
         self._pool.drop(at_once=True)

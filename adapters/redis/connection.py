@@ -1,13 +1,31 @@
 """How a connection is made, and what the client needs of one: redis-py's connection, without its retries."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
 
+from adapters.redis.sentinel import SCHEME, SentinelConnector, parse_address
+
 CONNECT_SECONDS = 0.5
 READ_BYTES = 64 << 10
+OWN_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_timeout": None,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_read_size": READ_BYTES,
+        "health_check_interval": 0,
+        "retry": None,
+        "retry_on_timeout": False,
+        "driver_info": None,
+        "client_name": "headgate",
+    }
+)
+"""Deadlines, retries and decoding are the client's own: nothing in an address may bring redis-py's back."""
 
 
 class RedisConnection(Protocol):
@@ -48,27 +66,19 @@ def connector(
 ) -> Connector:
     """Connections to one server: by a `redis://`, `rediss://` (TLS) or `unix://` address, else by host and port.
 
-    Raises `ValueError` if the address is not one.
+    `redis+sentinel://[user:password@]host:port[,host:port…]/service-name[/db]`: connections to the primary that these
+    sentinels name when they connect. The user, the password and the database are the primary's; the sentinels are asked
+    without. Raises `ValueError` if the address is not one.
     """
+    if url is not None and url.startswith(SCHEME):
+        return cast("Connector", SentinelConnector(parse_address(url), OWN_OPTIONS))
     options: dict[str, Any] = {"host": host, "port": port, "db": db, "password": password}
     if url is not None:
         options = dict(parse_url(url))
     make: type[AbstractConnection] = options.pop("connection_class", Connection)
     if make is UnixDomainSocketConnection:
         options.pop("host", None)
-    # Deadlines, retries and decoding are the client's own: nothing in an address may bring redis-py's back.
-    options |= {
-        "protocol": 2,
-        "decode_responses": False,
-        "socket_timeout": None,
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_read_size": READ_BYTES,
-        "health_check_interval": 0,
-        "retry": None,
-        "retry_on_timeout": False,
-        "driver_info": None,
-        "client_name": "headgate",
-    }
+    options |= OWN_OPTIONS
     options.pop("retry_on_error", None)
     options.pop("max_connections", None)
     return lambda: cast("RedisConnection", make(**options))

@@ -10,7 +10,15 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from adapters.redis.connection import CONNECT_SECONDS, Connector, RedisConnection, abort
-from adapters.redis.errors import RedisClientError, RedisOverloadedError, RedisTimeoutError, translated
+from adapters.redis.errors import (
+    RedisClientError,
+    RedisOverloadedError,
+    RedisRefusedError,
+    RedisTimeoutError,
+    RedisUnavailableError,
+    translated,
+)
+from adapters.redis.loop_time import HELD_SECONDS, LoopTime
 
 SURPLUS_SECONDS = 30.0
 """How long a connection above the minimum may be idle."""
@@ -23,6 +31,12 @@ WARM_PAUSE = (0.0, 0.02)
 class _Idle(NamedTuple):
     connection: RedisConnection
     since: float
+
+
+class _Waiter(NamedTuple):
+    future: "asyncio.Future[RedisConnection]"
+    deadline: float  # on the pool's time, which stands still while the event loop is held up
+    limit: float  # on the event loop's
 
 
 class ConnectionPool:
@@ -46,11 +60,14 @@ class ConnectionPool:
         self._generation = 0
         self._members: dict[RedisConnection, int] = {}  # connected; with the generation that they belong to
         self._idle: deque[_Idle] = deque()  # the one that was used last is last
-        self._waiters: deque[asyncio.Future[RedisConnection]] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._time = LoopTime(self._look)
+        self._warming = False
         self._connecting = 0
         self._grow_after = 0.0
         self._opening: set[asyncio.Task[object]] = set()
         self._closing: set[asyncio.Task[object]] = set()
+        self._kept = False  # the minimum is made up for while Redis serves
         self._closed = False
         self.connects = 0
         """Attempts to connect so far."""
@@ -68,24 +85,25 @@ class ConnectionPool:
         """A connection for the caller alone, until `release`.
 
         Raises `RedisOverloadedError` if none gets free within `wait` seconds, `RedisTimeoutError` if none gets
-        connected in that time, and what connecting raised if that failed and no connection lives.
+        connected in that time, and what connecting raised if that failed and no connection lives. The wait runs on
+        time that stands still while the event loop is held up.
         """
         while self._idle:
             connection = self._idle.pop().connection
             if connection.is_connected and not await connection.can_read():
                 return connection
             self._discard(connection)
-        waiter: asyncio.Future[RedisConnection] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        now = self._time.start(loop)
+        future: asyncio.Future[RedisConnection] = loop.create_future()
+        waiter = _Waiter(future, now - self._time.held + wait, now + wait + HELD_SECONDS)
         self._waiters.append(waiter)
         self._grow()
         try:
-            async with asyncio.timeout(wait):
-                return await waiter
-        except TimeoutError:
-            self._give_back(waiter)
-            raise (RedisOverloadedError("NO_CONNECTION") if self._members else RedisTimeoutError("CONNECT")) from None
+            return await future
         except asyncio.CancelledError:
-            self._give_back(waiter)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.release(future.result(), clean=True)  # it came in the moment in which the waiter left
             raise
         finally:
             with suppress(ValueError):
@@ -106,6 +124,7 @@ class ConnectionPool:
     def drop(self, *, at_once: bool) -> None:
         """Closes all: the idle ones now, those in use now too (`at_once`) or when they are given back."""
         self._generation += 1
+        self._kept = self._kept and not at_once
         for connection in [*self._members] if at_once else [one.connection for one in self._idle]:
             if at_once:
                 abort(connection)
@@ -116,23 +135,36 @@ class ConnectionPool:
     def fail_waiters(self, failure: RedisClientError) -> None:
         """Sends away all who wait for a connection."""
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(failure.for_command(maybe_executed=False))
+            if not waiter.future.done():
+                waiter.future.set_exception(failure.for_command(maybe_executed=False))
 
     def warm(self) -> None:
-        """Connects in the background until there are `minimum`, one after the other; the first that fails ends it."""
-        _own(self._warm(), self._opening)
+        """Connects in the background until there are `minimum`, one after the other, and makes up for what dies.
+
+        Until all are dropped at once; the first attempt that fails ends it until another connection dies.
+        """
+        self._kept, self._grow_after = True, 0.0
+        self._refill()
+
+    def _refill(self) -> None:
+        if self._kept and not self._warming and not self._closed and not self._paused():
+            self._warming = True
+            _own(self._warm(), self._opening)
 
     async def _warm(self) -> None:
-        while len(self._members) + self._connecting < self._minimum and not self._closed:
-            self._connecting += 1
-            if not await self._connect():
-                return
-            await asyncio.sleep(random.uniform(*WARM_PAUSE))  # noqa: S311 - jitter
+        try:
+            while len(self._members) + self._connecting < self._minimum and self._kept and not self._closed:
+                self._connecting += 1
+                if not await self._connect():
+                    return
+                await asyncio.sleep(random.uniform(*WARM_PAUSE))  # noqa: S311 - jitter
+        finally:
+            self._warming = False
 
     async def aclose(self) -> None:
         """Closes every connection, those in use too, and waits until all are."""
         self._closed = True
+        self._time.stop()
         self.fail_waiters(RedisOverloadedError("CLOSED"))
         self.drop(at_once=True)
         for task in self._opening:
@@ -142,16 +174,18 @@ class ConnectionPool:
 
     def _grow(self) -> None:
         """Starts to connect for those who wait and for whom nothing is under way."""
-        waiting = sum(not waiter.done() for waiter in self._waiters)
-        paused = bool(self._members) and asyncio.get_running_loop().time() < self._grow_after
+        waiting = sum(not waiter.future.done() for waiter in self._waiters)
         while (
             self._connecting < waiting
             and len(self._members) + self._connecting < self._maximum
-            and not paused
+            and not self._paused()
             and not self._closed
         ):
             self._connecting += 1
             _own(self._connect(), self._opening)
+
+    def _paused(self) -> bool:
+        return bool(self._members) and asyncio.get_running_loop().time() < self._grow_after
 
     async def _connect(self) -> bool:
         """Adds a connection, which `_connecting` already counts."""
@@ -161,10 +195,13 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.connect()
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClientError, OSError) as error:
             await self._close(connection)
             self._connecting -= 1
-            self._connect_failed(translated(error))
+            failure = translated(error)
+            if isinstance(failure, RedisRefusedError):  # of the database, or of a command that connecting needs
+                failure = RedisUnavailableError(failure.word)
+            self._connect_failed(failure)
             return False
         except asyncio.CancelledError:
             await self._close(connection)
@@ -185,22 +222,27 @@ class ConnectionPool:
     def _offer(self, connection: RedisConnection) -> None:
         """To the one who waits longest, else to the idle ones."""
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(connection)
+            if not waiter.future.done():
+                waiter.future.set_result(connection)
                 return
         now = asyncio.get_running_loop().time()
         self._idle.append(_Idle(connection, now))
         if len(self._members) > self._minimum and self._idle[0].since < now - SURPLUS_SECONDS:
             self._discard(self._idle.popleft().connection)
 
-    def _give_back(self, waiter: "asyncio.Future[RedisConnection]") -> None:
-        """For a waiter that leaves in the moment in which it got a connection."""
-        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-            self.release(waiter.result(), clean=True)
+    def _look(self, now: float, held: bool) -> bool:
+        """Sends away those who have waited long enough."""
+        for waiter in self._waiters:
+            if not waiter.future.done() and (waiter.deadline <= now - self._time.held or waiter.limit <= now):
+                late = RedisOverloadedError("NO_CONNECTION") if self._members else RedisTimeoutError("CONNECT")
+                waiter.future.set_exception(late)
+        return bool(self._waiters)
 
     def _discard(self, connection: RedisConnection) -> None:
         if self._members.pop(connection, None) is not None:
             _own(self._close(connection), self._closing)
+            if len(self._members) < self._minimum:
+                self._refill()
 
     @staticmethod
     async def _close(connection: RedisConnection) -> None:

@@ -4,6 +4,7 @@ RedisClientError
     RedisUnavailableError           Redis cannot be reached, or does not serve
         RedisTimeoutError           no reply within the command's deadline
         RedisAuthenticationError    the credentials are wrong: a matter for the operator
+        RedisUnsupportedError       it is a Redis Cluster, or a sentinel: a matter for the operator
     RedisOverloadedError            too much waits here already, or no connection is free: nothing was sent
     RedisRefusedError               Redis is well and answered this command with an error
 """
@@ -43,6 +44,10 @@ class RedisAuthenticationError(RedisUnavailableError):
     """Redis does not accept the credentials. The settings at fault: `REDIS_URL`, or `REDIS_PASSWORD`."""
 
 
+class RedisUnsupportedError(RedisUnavailableError):
+    """What answers is no standalone Redis; `word` says what it is: `CLUSTER` or `SENTINEL`. At fault: `REDIS_URL`."""
+
+
 class RedisOverloadedError(RedisClientError):
     """A bound of the client is reached. Nothing was sent."""
 
@@ -53,6 +58,8 @@ class RedisRefusedError(RedisClientError):
 
 def translated(error: Exception) -> RedisClientError:
     """The client's error for what redis-py or asyncio raised: by type, and for errors of Redis by their code word."""
+    if isinstance(error, RedisClientError):  # what connecting by way of the sentinels raises
+        return error
     if isinstance(error, vendor.AuthenticationError | vendor.AuthorizationError):
         return RedisAuthenticationError(code_word(error) or "AUTHENTICATION")
     if isinstance(error, vendor.ResponseError):

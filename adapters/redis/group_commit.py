@@ -19,11 +19,7 @@ from adapters.redis.errors import (
     RedisTimeoutError,
     translated,
 )
-
-TICK = 0.005
-"""Seconds between two looks at the deadlines; how late one may be noticed."""
-HELD_SECONDS = 1.0
-"""The most that a held-up event loop adds to a deadline."""
+from adapters.redis.loop_time import HELD_SECONDS, LoopTime
 
 
 class _Command:
@@ -111,9 +107,7 @@ class GroupCommit:
         self._queued_bytes = 0
         self._flights: set[_Flight] = set()
         self._pumps: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        self._held = 0.0  # seconds that the event loop was held up while commands were under way
+        self._time = LoopTime(self._look)
         self._nearest = float("inf")  # no deadline is earlier
         self.commands = 0
         """Commands sent so far."""
@@ -133,11 +127,8 @@ class GroupCommit:
         if len(self._queue) >= self._max_commands or self._queued_bytes + len(packed) > self._max_bytes:
             raise RedisOverloadedError("OVERLOADED")
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._timer is None:
-            self._due = now + TICK
-            self._timer = loop.call_at(self._due, self._tick)
-        deadline = now - self._held + timeout
+        now = self._time.start(loop)
+        deadline = now - self._time.held + timeout
         command = _Command(packed, deadline, now + timeout + HELD_SECONDS, read, loop.create_future())
         self._queue.append(command)
         self._queued_bytes += len(packed)
@@ -156,8 +147,7 @@ class GroupCommit:
 
     async def aclose(self) -> None:
         """Fails what waits and what is under way, and ends the tasks."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._time.stop()
         failure = RedisOverloadedError("CLOSED")
         self.fail_waiting(failure)
         for flight in self._flights:
@@ -255,23 +245,17 @@ class GroupCommit:
         self._queue.extendleft(reversed(again))
         self._queued_bytes += sum(len(command.packed) for command in again)
 
-    def _tick(self) -> None:
+    def _look(self, now: float, held: bool) -> bool:
         """One timer for the whole lane, while anything is under way."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        held = now - self._due > TICK
-        if held:
-            self._held += now - self._due
-        if held or self._nearest <= now - self._held:
+        if held or self._nearest <= now - self._time.held:
             self._end_what_is_over(now)
-        if not self._queue and not self._flights:
-            self._timer, self._nearest = None, float("inf")
-            return
-        self._due = now + TICK
-        self._timer = loop.call_at(self._due, self._tick)
+        if self._queue or self._flights:
+            return True
+        self._nearest = float("inf")
+        return False
 
     def _end_what_is_over(self, now: float) -> None:
-        lane_now, self._nearest = now - self._held, float("inf")
+        lane_now, self._nearest = now - self._time.held, float("inf")
         for command in chain(self._queue, *(flight.commands for flight in self._flights)):
             if command.future.done():
                 continue

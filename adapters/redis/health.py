@@ -11,6 +11,7 @@ from adapters.redis.errors import (
     RedisClientError,
     RedisOverloadedError,
     RedisUnavailableError,
+    RedisUnsupportedError,
 )
 
 CHECK_SECONDS = (0.6, 0.8)
@@ -18,7 +19,7 @@ CHECK_SECONDS = (0.6, 0.8)
 PROBE_SECONDS = (0.2, 1.0)
 """Between two probes while it does not."""
 LOCKED_OUT_SECONDS = (5.0, 10.0)
-"""Between two probes while it does not accept the credentials: an operator must act first."""
+"""Between two probes while it does not accept the credentials, or is a cluster: an operator must act first."""
 REPORT_SECONDS = 1.0
 
 StateChanged = Callable[[bool, str], None]
@@ -137,7 +138,7 @@ class Health:
     def _interval(self) -> float:
         if self._state is not _State.DOWN:
             between = CHECK_SECONDS
-        elif isinstance(self._failure, RedisAuthenticationError):
+        elif isinstance(self._failure, RedisAuthenticationError | RedisUnsupportedError):
             between = LOCKED_OUT_SECONDS
         else:
             between = PROBE_SECONDS

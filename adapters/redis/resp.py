@@ -11,3 +11,9 @@ Reply: TypeAlias = Union[bytes, int, "list[Reply]", None]
 
 pack = cast("Callable[[tuple[Argument, ...]], bytes]", pack_command)
 """A command as bytes; hiredis's own type says a tuple of one."""
+
+
+def server_facts(reply: Reply) -> dict[Reply, Reply]:
+    """What a server says of itself in its reply to `HELLO` (`mode`, `role`, `version`), without its list of modules."""
+    facts = reply if isinstance(reply, list) else []
+    return {name: fact for name, fact in zip(facts[::2], facts[1::2], strict=False) if isinstance(name, bytes)}

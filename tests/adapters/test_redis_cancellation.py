@@ -83,13 +83,11 @@ async def test_a_storm_of_cancellations_gives_no_wrong_reply(server: RedisServer
     async with redis_client(connector(server.url), pool_min=10, pool_max=CALLERS) as client:
         outcomes = await storm(client, OPERATIONS, large=20_000)
         assert outcomes["wrong"] == 0
-        # A connection of one's own may be more than 50 ms away while a busy machine makes one for each that was cut.
-        assert outcomes["NO_CONNECTION"] <= OPERATIONS // 100
-        assert outcomes["own"] + outcomes["cancelled"] + outcomes["NO_CONNECTION"] == outcomes.total() == OPERATIONS
+        assert outcomes["own"] + outcomes["cancelled"] == outcomes.total() == OPERATIONS
         assert min(outcomes["own"], outcomes["cancelled"]) > OPERATIONS // 5  # the storm was one, and work got done
         assert [await client.execute("ECHO", number) for number in range(100)] == [b"%d" % one for one in range(100)]
         assert client.healthy
-        await until(lambda: client.connections == client.idle)
+        await until(lambda: client.connections == client.idle >= 10)  # what was cut is made up for
         assert client.connections <= CALLERS
         assert await server.clients() == client.connections
     assert asyncio.all_tasks() == tasks

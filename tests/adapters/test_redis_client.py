@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,16 @@ from adapters import redis as package
 from adapters.memory.clock import SystemClock
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
-from adapters.redis.errors import RedisOverloadedError, RedisRefusedError, RedisUnavailableError
+from adapters.redis.errors import (
+    RedisOverloadedError,
+    RedisRefusedError,
+    RedisTimeoutError,
+    RedisUnavailableError,
+    RedisUnsupportedError,
+)
 from adapters.redis.script import Script
 from domain.services.execution_tracker import ExecutionTracker
-from tests.redis_cases import redis_client, unheard
+from tests.redis_cases import redis_client, unheard, untimed
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -23,6 +30,19 @@ from tests.service import until
 def server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
+
+
+hold_up_the_loop = time.sleep
+
+
+async def take(client: RedisClient) -> None:
+    async with client.dedicated() as own:
+        assert await own.execute("PING", timeout=1.0) == b"PONG"
+
+
+async def block(client: RedisClient) -> None:
+    async with client.dedicated() as own:
+        await own.execute("BLPOP", "never", 0, timeout=0.01)
 
 
 async def test_each_command_gets_its_own_reply_or_its_own_error(server: RedisServer) -> None:
@@ -169,6 +189,26 @@ async def test_an_exhausted_pool_costs_50_ms_and_no_more(server: RedisServer) ->
         assert client.connections == 2
 
 
+async def test_a_wait_for_a_connection_does_not_run_while_the_event_loop_is_held_up(server: RedisServer) -> None:
+    """Fault 12: connections that were ready all along are not missing."""
+    async with redis_client(connector(server.url)) as client:
+        taking = [asyncio.create_task(take(client)) for _ in range(10)]
+        await asyncio.sleep(0.001)
+        hold_up_the_loop(0.2)
+        await asyncio.gather(*taking)
+
+
+async def test_connections_that_die_are_made_up_for(server: RedisServer) -> None:
+    """The minimum is kept without anybody who asks for a connection."""
+    async with redis_client(connector(server.url), pool_min=4) as client:
+        await until(lambda: client.connections == 4)
+        for _ in range(3):
+            with pytest.raises(RedisTimeoutError):
+                await block(client)
+        await until(lambda: client.connections == 4)
+        assert client.connects == 7
+
+
 async def test_a_dedicated_connection_blocks_nobody_else(server: RedisServer) -> None:
     async with redis_client(connector(server.url)) as client, client.dedicated() as own:
         waiting = asyncio.create_task(own.execute("BLPOP", "list", 0, timeout=5.0))
@@ -212,6 +252,28 @@ async def test_other_addresses(server: RedisServer, how: str) -> None:
 def test_an_address_that_is_none() -> None:
     with pytest.raises(ValueError):
         connector("http://localhost")
+
+
+async def test_a_cluster_is_told_at_once_and_left_alone() -> None:
+    """Each node has a part of the keys: half of all commands would be answered MOVED."""
+    with RedisServer("--cluster-enabled", "yes") as cluster:
+        client = RedisClient(connector(cluster.url), untimed, unheard)
+        await client.start()
+        try:
+            assert repr(client.failure) == "RedisUnsupportedError('CLUSTER')"
+            for _ in range(100):
+                with pytest.raises(RedisUnsupportedError):
+                    await client.execute("GET", "a")
+            await asyncio.sleep(1.1)  # longer than the pause between two probes of a Redis that is down
+            assert client.connects == 1
+            assert not client.commands
+        finally:
+            await client.aclose()
+
+
+async def test_a_database_that_there_is_not(server: RedisServer) -> None:
+    async with redis_client(connector(host="127.0.0.1", port=server.port, db=9_999)) as client:
+        assert repr(client.failure) == "RedisUnavailableError('ERR')"
 
 
 async def test_the_pool_is_warm_and_closing_leaves_nothing(server: RedisServer) -> None:

@@ -365,12 +365,12 @@ async def test_a_busy_event_loop_is_not_taken_for_a_dead_redis(client: RedisClie
 async def test_an_event_loop_that_is_held_up_again_and_again_does_not_lengthen_a_wait_for_ever(
     server: RedisServer, client: RedisClient
 ) -> None:
+    """Counted in turns of the loop, each of 30 ms at least: 1.1 s are over after 37, and a few deliver the error."""
     server.pause()
-    started = time.perf_counter()
     asking = asyncio.create_task(client.execute("GET", "a", timeout=0.1))
-    while not asking.done():
+    for _ in range(50):
         hold_up_the_loop(0.03)
         await asyncio.sleep(0)
+    assert asking.done()
     with pytest.raises(RedisUnavailableError):
         await asking
-    assert time.perf_counter() - started < 0.1 + 1.0 + SLACK

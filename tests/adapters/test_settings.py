@@ -169,6 +169,8 @@ def test_nothing_can_be_changed() -> None:
         ({"host": "h"}, True),
         ({"url": "rediss://u:p@h:1/0"}, True),
         ({"url": "unix:///run/redis"}, True),
+        ({"url": "redis+sentinel://u:p@a:1,[::1]:2/service"}, True),
+        ({"url": "redis+sentinel://a:1/service/3"}, True),
     ],
 )
 def test_redis_is_enabled_by_a_host_or_url(given: dict[str, object], *, enabled: bool) -> None:

@@ -35,8 +35,14 @@ FROM_ENVIRONMENT = [
         "REDIS_HOST: got a host beside redis.url; takes one of the two",
     ),
     *(
-        ({"REDIS_URL": url}, "REDIS_URL: got ****; takes redis://, rediss:// or unix:// address; instead of host")
-        for url in ("http://h", "redis://", "redis://h:99999", "redis://[", "unix://h", "h:6379")
+        (
+            {"REDIS_URL": url},
+            "REDIS_URL: got ****; takes redis://, rediss://, redis+sentinel:// or unix:// address; instead of host",
+        )
+        for url in (
+            *("http://h", "redis://", "redis://h:99999", "redis://[", "unix://h", "h:6379"),
+            *("redis+sentinel://h:1", "redis+sentinel://h/s", "redis+sentinel://h:1,:2/s", "redis+sentinel://h:1/s/x"),
+        )
     ),
     *(
         (
