@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.model import Batch, Event, Lease, Position, StreamInfo
+from domain.model import Batch, Event, Lease, Position, StreamInfo, Terminal
 
 
 class Reader(Protocol):
@@ -21,6 +21,16 @@ class Reader(Protocol):
     @abstractmethod
     def ended(self) -> bool:
         """Whether the terminal event has been returned, or was seen before this reader began."""
+
+    @property
+    @abstractmethod
+    def terminal(self) -> Terminal | None:
+        """How the stream ended, once this reader has `ended`."""
+
+    @property
+    @abstractmethod
+    def resumable(self) -> bool:
+        """Whether another replica could go on where this reader is: False while the shared log cannot be written."""
 
     @abstractmethod
     async def read(self) -> Batch | None:
@@ -62,10 +72,15 @@ class StreamLog(Protocol):
     async def append(self, lease: Lease, events: Sequence[Event]) -> None:
         """Appends, then wakes the readers. A terminal event (only ever the last) closes the stream in the same step.
 
-        Raises `StreamLogFullError`, if the events do not fit (a terminal event always fits), and
-        `StreamNotResumableError` if the stream is closed or no longer the lease's.
+        It may return before the events are in the log, so that many go there together; readers see them only then.
+        After a terminal event has been appended all are. Raises `StreamLogFullError`, if the events do not fit (a
+        terminal event always fits), and `StreamNotResumableError` if the stream is closed or no longer the lease's,
+        as far as is known by then.
         """
 
     @abstractmethod
     async def follow(self, stream_id: str, after: Position | None = None) -> Reader | None:
-        """A reader of the events after `after`, or of all. None if there is no such log (any more)."""
+        """A reader of the events after `after`, or of all. None if there is no such log (any more).
+
+        Raises `StreamLogUnavailableError` if that cannot be told now.
+        """

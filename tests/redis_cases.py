@@ -13,6 +13,9 @@ _LATER = Script(
     for _, key in ipairs(redis.call('KEYS', '*')) do
         local left = redis.call('PTTL', key)
         if left >= 0 then redis.call('PEXPIRE', key, math.max(left - tonumber(ARGV[1]), 0)) end
+        if redis.call('TYPE', key).ok == 'hash' and redis.call('HEXISTS', key, 'lease') == 1 then
+            redis.call('HINCRBY', key, 'lease', -ARGV[1])
+        end
     end
     """,
 )
@@ -43,5 +46,5 @@ async def redis_client(
 
 
 async def later(client: RedisClient, seconds: float) -> None:
-    """Takes so much from the life of every key, as if that time had passed."""
+    """Takes so much from the life of every key and every lease, as if that time had passed."""
     await client.evalsha(_LATER, (), [round(seconds * 1000)], timeout=5.0)

@@ -2,24 +2,29 @@
 
 import asyncio
 
-from domain.model import Batch, Event, Position, StreamInfo
+from domain.errors import StreamNotResumableError
+from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from ports.stream_log import Reader
 
 MAX_READ = 256
 
 
 class MemoryStream:
-    """The events of one stream, and who waits for more. Changed by `MemoryStreamLog` alone."""
+    """The events of one stream, and who waits for more. Changed by its log alone."""
 
-    __slots__ = ("closed", "events", "expires_at", "info", "key", "size", "waiting")
+    __slots__ = ("closed", "events", "expires_at", "info", "key", "lost", "resumable", "size", "waiting")
 
-    def __init__(self, info: StreamInfo, key: str | None, size: int) -> None:
+    def __init__(self, info: StreamInfo, key: str | None) -> None:
         self.info = info
         self.key = key
-        self.size = size
+        self.size = 0
         self.events: list[Event] = []
         self.closed = False
         self.expires_at = 0.0
+        self.resumable = True
+        """Whether all that was read here can be read elsewhere too."""
+        self.lost = False
+        """Whether the rest of it is gone."""
         self.waiting: dict[asyncio.Future[None], None] = {}
 
     def wake(self) -> None:
@@ -54,16 +59,29 @@ class MemoryReader(Reader):
         """Whether the stream is closed and all of it was read, or seen before."""
         return self._stream.closed and self._next == len(self._stream.events)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether another replica could go on where this reader is."""
+        return self._stream.resumable
+
+    @property
+    def terminal(self) -> Terminal | None:
+        """How the stream ended, once this reader has come to its end."""
+        last = self._stream.events[-1] if self.ended else None
+        return last if isinstance(last, TERMINAL) else None
+
     async def read(self) -> Batch | None:
         """The next events. None, without waiting, once the reader is closed or at the end."""
         stream = self._stream
-        if self._next == len(stream.events) and not (self._nudged or self._closed or stream.closed):
+        if self._next == len(stream.events) and not (self._nudged or self._closed or stream.closed or stream.lost):
             await self._wait()
         if self._closed:
             return None
         first = self._next
         events = stream.events[first : first + MAX_READ]
         if not events:
+            if stream.lost:
+                raise StreamNotResumableError("The rest of this stream is lost.", thread_id=self.info.thread_id)
             self._nudged = False
             return None
         self._next = first + len(events)

@@ -25,6 +25,7 @@ SSEBaseError
         StreamNotFoundError
         StreamNotResumableError
         StreamLogFullError
+        StreamLogUnavailableError
         ServerDrainingError
     RequestValidationError
         InvalidJsonError
@@ -72,6 +73,7 @@ from domain.errors.streaming import (
     ServerDrainingError,
     StreamingError,
     StreamLogFullError,
+    StreamLogUnavailableError,
     StreamNotFoundError,
     StreamNotResumableError,
 )
@@ -139,6 +141,7 @@ __all__ = [
     "Scalar",
     "ServerDrainingError",
     "StreamLogFullError",
+    "StreamLogUnavailableError",
     "StreamNotFoundError",
     "StreamNotResumableError",
     "StreamingError",

@@ -28,6 +28,13 @@ class StreamLogFullError(StreamingError):
     retryable = True
 
 
+class StreamLogUnavailableError(StreamingError):
+    """The log cannot be reached now, and this replica does not have the stream itself."""
+
+    code = "stream_log_unavailable"
+    retryable = True
+
+
 class ServerDrainingError(StreamingError):
     """The process is shutting down: new work is refused, open streams are told to go elsewhere."""
 

@@ -50,6 +50,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.StreamNotFoundError: Row(404, INVALID),
     errors.StreamNotResumableError: Row(410, INVALID),
     errors.StreamLogFullError: Row(503, "overloaded_error"),
+    errors.StreamLogUnavailableError: Row(503, "overloaded_error"),
     errors.ServerDrainingError: Row(503, "overloaded_error"),
     errors.RequestValidationError: Row(400, INVALID),
     errors.InvalidJsonError: Row(400, INVALID),

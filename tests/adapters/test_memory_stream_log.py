@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.stream import MemoryReader
-from adapters.memory.stream_log import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD, MemoryStreamLog
+from adapters.memory.stream_log import MemoryStreamLog
+from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD
 from domain.errors import StreamLogFullError
 from domain.model import Delta, Lease, ToolCallDelta
 from tests.contracts.events import END, deltas, follow, info, read_to_end, waiting_read
@@ -96,17 +97,17 @@ async def test_expired_streams_are_let_go_when_others_open() -> None:
         await filled(log, f"old-{number}", closed=True)
     await clock.advance(60.0)
     await log.open(info("one"))
-    assert len(log._streams) == len(log._closed) + 1 == 11
+    assert len(log._store._streams) == len(log._store._closed) + 1 == 11
     await log.open(info("two"))
-    assert (list(log._streams), len(log._closed)) == (["one", "two"], 0)
-    assert log._bytes == 2 * STREAM_OVERHEAD
+    assert (list(log._store._streams), len(log._store._closed)) == (["one", "two"], 0)
+    assert log._store._bytes == 2 * STREAM_OVERHEAD
 
 
 async def test_readers_that_left_leave_nothing_in_the_stream() -> None:
     clock = ManualClock()
     log = MemoryStreamLog(clock, max_bytes=10 * ONE)
     await log.open(info("one"))
-    stream = log._streams["one"]
+    stream = log._store._streams["one"]
     for leave in (MemoryReader.nudge, MemoryReader.close):
         reader = await log.follow("one")
         assert reader is not None
@@ -126,7 +127,7 @@ async def test_a_cancelled_read_leaves_nothing_in_the_stream() -> None:
     await log.append(lease, deltas(1))  # before the cancelled task has run
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not log._streams["one"].waiting
+    assert not log._store._streams["one"].waiting
 
 
 steps = st.tuples(
@@ -154,9 +155,9 @@ async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[t
             elif step == "wait":
                 await clock.advance(size / 1_000)
         except StreamLogFullError:
-            assert log._bytes + max(size, STREAM_OVERHEAD) > 3 * ONE
-        assert log._bytes <= 6 * ONE
-        assert log._bytes == sum(stream.size for stream in log._streams.values())
+            assert log._store._bytes + max(EVENT_OVERHEAD + size, STREAM_OVERHEAD) > 3 * ONE
+        assert log._store._bytes <= 6 * ONE
+        assert log._store._bytes == sum(stream.size for stream in log._store._streams.values())
     for name, (lease, events) in live.items():
         await log.append(lease, [END])
         assert await read_to_end(await follow(log, stream_id=name)) == [*events, END]

@@ -4,7 +4,7 @@ The fixtures give functions, not adapters: a property test opens a fresh adapter
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -23,7 +23,8 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
-from domain.model import Tier
+from adapters.redis.stream_log import RedisStreamLog
+from domain.model import Event, Lease, Position, StreamInfo, Tier
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
@@ -31,7 +32,7 @@ from ports.limiter import Limiter
 from ports.queue import MessageQueue
 from ports.recorder import Recorder
 from ports.slots import Slots
-from ports.stream_log import StreamLog
+from ports.stream_log import Reader, StreamLog
 from tests.contracts.cases import (
     Case,
     OpenBreakerBoard,
@@ -45,6 +46,7 @@ from tests.contracts.cases import (
 )
 from tests.redis_cases import later, redis_client
 from tests.redis_server import any_redis_url
+from tests.service import until
 
 
 @asynccontextmanager
@@ -90,6 +92,72 @@ async def memory_stream_log(
     clock = ManualClock()
     log = MemoryStreamLog(clock, retention, max_bytes=100_000_000, max_stream_bytes=max_stream_bytes)
     yield Case(log, clock.advance)
+
+
+@asynccontextmanager
+async def redis_stream_logs(
+    connect: Connector, count: int, *, retention: float = 600.0, max_stream_bytes: int = 16_000_000
+) -> AsyncIterator[Case[list[RedisStreamLog]]]:
+    """As many processes as that on one Redis."""
+    clock = ManualClock()
+    async with redis_client(connect) as client:
+        logs = [
+            RedisStreamLog(client, clock, retention, max_bytes=100_000_000, max_stream_bytes=max_stream_bytes)
+            for _ in range(count)
+        ]
+        for log in logs:
+            log.start()
+
+        async def advance(seconds: float) -> None:
+            for _ in range(round(seconds)):
+                await later(client, 1.0)
+                await clock.advance(1.0)
+                await until(lambda: all(log.idle for log in logs))
+
+        try:
+            yield Case(logs, advance)
+        finally:
+            for log in logs:
+                await log.aclose()
+
+
+@asynccontextmanager
+async def redis_stream_log(
+    connect: Connector, *, retention: float = 600.0, max_stream_bytes: int = 16_000_000
+) -> AsyncIterator[Case[StreamLog]]:
+    async with redis_stream_logs(connect, 1, retention=retention, max_stream_bytes=max_stream_bytes) as case:
+        yield Case(case.adapter[0], case.advance)
+
+
+class Elsewhere(StreamLog):
+    """Written by one process, read on another."""
+
+    def __init__(self, writing: RedisStreamLog, reading: RedisStreamLog) -> None:
+        self.writing = writing
+        self.reading = reading
+
+    async def open(self, info: StreamInfo) -> Lease:
+        lease = await self.writing.open(info)
+        await until(lambda: self.writing.idle)
+        return lease
+
+    async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:
+        return await self.writing.open_shared(info, key)
+
+    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        await self.writing.append(lease, events)
+        await until(lambda: self.writing.idle)
+
+    async def follow(self, stream_id: str, after: Position | None = None) -> Reader | None:
+        return await self.reading.follow(stream_id, after)
+
+
+@asynccontextmanager
+async def redis_stream_log_elsewhere(
+    connect: Connector, *, retention: float = 600.0, max_stream_bytes: int = 16_000_000
+) -> AsyncIterator[Case[StreamLog]]:
+    async with redis_stream_logs(connect, 2, retention=retention, max_stream_bytes=max_stream_bytes) as case:
+        yield Case(Elsewhere(*case.adapter), case.advance)
 
 
 @asynccontextmanager
@@ -154,8 +222,15 @@ def open_cache(request: pytest.FixtureRequest) -> OpenCache:
     return CACHES[request.param]
 
 
-@pytest.fixture(scope="session", params=STREAM_LOGS)
+ELSEWHERE = "server, read elsewhere"
+
+
+@pytest.fixture(scope="session", params=[*STREAM_LOGS, SERVER, ELSEWHERE])
 def open_stream_log(request: pytest.FixtureRequest) -> OpenStreamLog:
+    if request.param == SERVER:
+        return partial(redis_stream_log, connector(request.getfixturevalue("redis_url")))
+    if request.param == ELSEWHERE:
+        return partial(redis_stream_log_elsewhere, connector(request.getfixturevalue("redis_url")))
     return STREAM_LOGS[request.param]
 
 

@@ -153,6 +153,7 @@ async def test_events_come_before_a_nudge(open_stream_log: OpenStreamLog) -> Non
         reader = await follow(log)
         waiting = await waiting_read(reader)
         await log.append(lease, deltas(1))
+        await read(await follow(log))
         reader.nudge()
         assert await result(waiting) == Batch(0, deltas(1))
         async with asyncio.timeout(DEADLINE):

@@ -1,0 +1,122 @@
+"""Events as MessagePack: how a stream's log and the cache hold them.
+
+A delta is an array, as the NamedTuple that it is; everything else is a map with its type in it. MessagePack's texts are
+UTF-8, and a provider may send half of a surrogate pair: rows with one go as `_Loose`, their texts spelled in Latin-1.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from domain.model import Cancelled, Complete, Delta, Event, Failed, Status, StatusState, Usage
+
+
+class UnreadableEventsError(Exception):
+    """Bytes that are no events of this version."""
+
+
+class _StatusRow(msgspec.Struct, tag="status", frozen=True):
+    state: StatusState
+    position: int | None
+
+
+class _CompleteRow(msgspec.Struct, tag="complete", frozen=True):
+    finish_reason: str
+    usage: Usage | None
+    model: str
+    target: str
+
+
+class _FailedRow(msgspec.Struct, tag="failed", frozen=True):
+    code: str
+    message: str
+    retryable: bool
+    retry_after: float | None
+    param: str | None
+
+
+class _CancelledRow(msgspec.Struct, tag="cancelled", frozen=True):
+    reason: str
+
+
+class _Loose(msgspec.Struct, tag="loose", frozen=True):
+    row: Any
+
+
+_StrictRow: TypeAlias = Delta | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
+_Row: TypeAlias = _StrictRow | _Loose
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Row])
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """The events in one piece."""
+    rows = [event if isinstance(event, Delta) else _row(event) for event in events]
+    try:
+        return _ENCODER.encode(rows)
+    except UnicodeEncodeError:
+        return _ENCODER.encode([_loose(row) for row in rows])
+
+
+def decode_events(data: bytes | memoryview) -> list[Event]:
+    """The events in these bytes. Raises `UnreadableEventsError`."""
+    try:
+        return [row if isinstance(row, Delta) else _event(row) for row in _DECODER.decode(data)]
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise UnreadableEventsError(type(error).__name__) from None  # its text may quote the answer
+
+
+def _row(event: Event) -> _Row:
+    match event:
+        case Status(state, position):
+            return _StatusRow(state, position)
+        case Complete(finish_reason, usage, model, target):
+            return _CompleteRow(finish_reason, usage, model, target)
+        case Failed(code, message, retryable, retry_after, param):
+            return _FailedRow(code, message, retryable, retry_after, param)
+        case Cancelled(reason):
+            return _CancelledRow(reason)
+        case Delta():
+            return event
+
+
+def _event(row: _Row) -> Event:
+    match row:
+        case _StatusRow(state, position):
+            return Status(state, position)
+        case _CompleteRow(finish_reason, usage, model, target):
+            return Complete(finish_reason, usage, model, target)
+        case _FailedRow(code, message, retryable, retry_after, param):
+            return Failed(code, message, retryable, retry_after, param)
+        case _CancelledRow(reason):
+            return Cancelled(reason)
+        case _Loose(loose):
+            strict = msgspec.convert(_respelled(loose, _to_text), _StrictRow, builtin_types=(bytes,))
+            return strict if isinstance(strict, Delta) else _event(strict)
+        case Delta():
+            return row
+
+
+def _loose(row: _Row) -> _Loose:
+    return _Loose(_respelled(msgspec.to_builtins(row, builtin_types=(bytes,)), _to_latin))
+
+
+def _to_latin(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _to_text(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "surrogatepass")
+
+
+def _respelled(value: Any, respell: Callable[[str], str]) -> Any:
+    """The value with all texts in it, names of fields included, spelled otherwise."""
+    if isinstance(value, str):
+        return respell(value)
+    if isinstance(value, dict):
+        return {respell(name): _respelled(item, respell) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_respelled(item, respell) for item in value]
+    return value

@@ -1,0 +1,193 @@
+"""Writes this process's streams to the shared log: group commit over all of them, leases, and what an outage leaves.
+
+Events are pending until the log has them; then readers see them (S2). While one round trip is under way, the events of
+all streams gather for the next. If Redis fails, a stream goes on from memory (S14) and is written on later, from where
+its log stands, for as long as its lease may still hold.
+"""
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+
+from adapters.memory.stream_store import StreamStore
+from adapters.redis.client import HOT_SECONDS, RedisClient
+from adapters.redis.errors import RedisClientError
+from adapters.redis.event_codec import encode_events
+from adapters.redis.script import Script
+from adapters.redis.stream_mirror import StreamMirror, encode_info
+from domain.model import TERMINAL, Event, Failed
+from ports.clock import Clock
+
+LEASE_SECONDS = 15.0
+RENEW_SECONDS = 5.0
+TICK_SECONDS = 0.5
+"""Between two looks at leases to renew and logs to fill in."""
+FLIGHT_STREAMS = 128
+FLIGHT_BYTES = 1 << 20
+UNKNOWN, REFUSED = -1, -2
+NOT_RESUMABLE = Failed("not_resumable", "A part of this answer was never written down.", retryable=True)
+
+APPEND = Script("stream_append")
+WATCH = Script("stream_watch")
+
+
+def kept_open_ms(retention: float) -> int:
+    """How long the keys of an open stream live on without a renewal; milliseconds."""
+    return round((LEASE_SECONDS + retention) * 1000)
+
+
+class StreamAppender:
+    """The one writer of a process. `fenced` is told of a stream that another process has ended or taken."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        clock: Clock,
+        store: StreamStore[StreamMirror],
+        process: str,
+        retention: float,
+        fenced: Callable[[StreamMirror], None],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._store = store
+        self._process = process
+        self._retention_ms = round(retention * 1000)
+        self._fenced = fenced
+        self._head = (
+            process,
+            round(LEASE_SECONDS * 1000),
+            round((LEASE_SECONDS - RENEW_SECONDS) * 1000),
+            kept_open_ms(retention),
+            self._retention_ms,
+        )
+        self._open: set[StreamMirror] = set()
+        self._dirty: dict[StreamMirror, None] = {}
+        self._abandoned: list[StreamMirror] = []
+        self._work = asyncio.Event()
+        self.quiet = asyncio.Event()
+        """Set while nothing is on its way."""
+        self.quiet.set()
+
+    def begin(self, mirror: StreamMirror) -> None:
+        """A new stream of this process: its lease is kept, its log begun with what is appended first, or soon."""
+        mirror.resumable = self._client.healthy
+        self._open.add(mirror)
+        self._submit(mirror)
+
+    def append(self, mirror: StreamMirror, events: list[Event]) -> None:
+        """Takes events: readers see them when the log has them, or at once while it cannot be written."""
+        mirror.pending += events
+        if not mirror.resumable:
+            self._show(mirror, len(events))
+        self._submit(mirror)
+
+    async def run(self) -> None:
+        """Writes until it is cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._dirty:
+                await self._fly()
+            while self._abandoned:
+                await self._end_elsewhere(self._abandoned.pop())
+            if not self._dirty:
+                self.quiet.set()
+
+    async def watch(self) -> None:
+        """Renews leases and fills logs in until it is cancelled."""
+        while True:
+            await self._clock.sleep(TICK_SECONDS)
+            now = self._clock.monotonic()
+            for mirror in list(self._open):
+                if self._store.get(mirror.info.stream_id) is not mirror:
+                    self._open.discard(mirror)  # it ended in an outage and its time is over
+                elif now - mirror.acked_at >= RENEW_SECONDS or not mirror.resumable:
+                    self._submit(mirror)
+
+    def _submit(self, mirror: StreamMirror) -> None:
+        if self._client.healthy:
+            self._dirty[mirror] = None
+            self.quiet.clear()
+            self._work.set()
+        elif mirror.resumable:
+            self._degrade(mirror)
+
+    async def _fly(self) -> None:
+        """One round trip for the streams that have something to write, or a lease to renew."""
+        flight: list[tuple[StreamMirror, int]] = []
+        keys: list[str] = []
+        args: list[str | bytes | int] = [*self._head]
+        size = 0
+        for mirror in list(islice(self._dirty, FLIGHT_STREAMS)):
+            if size > FLIGHT_BYTES:
+                break
+            del self._dirty[mirror]
+            events = mirror.unsent()
+            payload = encode_events(events) if events else b""
+            closes = bool(events) and isinstance(events[-1], TERMINAL)
+            info = b"" if mirror.acked else encode_info(mirror.info)
+            keys += (mirror.meta_key, mirror.log_key)
+            args += (mirror.fence, mirror.acked, len(events), int(closes), payload, info)
+            flight.append((mirror, mirror.acked + len(events)))
+            size += len(payload)
+        try:
+            replies = await self._client.evalsha(APPEND, keys, args, timeout=HOT_SECONDS)
+        except RedisClientError:
+            # Sent or not: a log that has passed the position leaves a repeated append out.
+            for mirror, _ in flight:
+                self._degrade(mirror)
+            return
+        assert isinstance(replies, list)  # noqa: S101 - for the type checker
+        for (mirror, _), reply in zip(flight, replies, strict=True):
+            self._answered(mirror, reply if isinstance(reply, int) else REFUSED)
+
+    def _answered(self, mirror: StreamMirror, reply: int) -> None:
+        if not mirror.owned:
+            return
+        now = self._clock.monotonic()
+        if reply == UNKNOWN and now - mirror.acked_at < LEASE_SECONDS:
+            mirror.acked = 0  # Redis has lost its data: all of it is here, and nobody else can have taken it
+            self._submit(mirror)
+        elif reply < 0:
+            self._refused(mirror)
+        else:
+            mirror.acked, mirror.acked_at = reply, now
+            if reply > len(mirror.events):
+                self._show(mirror, reply - len(mirror.events))
+            if reply < mirror.length:
+                self._submit(mirror)
+            else:
+                mirror.resumable = True
+                if mirror.closed:
+                    self._open.discard(mirror)
+
+    def _refused(self, mirror: StreamMirror) -> None:
+        """The lease is over. Whoever was cut off goes on for its own readers; whoever slept has nothing to say."""
+        self._open.discard(mirror)
+        if mirror.resumable:
+            mirror.owned = False
+            mirror.give_up()
+            self._fenced(mirror)
+        else:
+            self._abandoned.append(mirror)
+            self._work.set()
+
+    def _degrade(self, mirror: StreamMirror) -> None:
+        if mirror.owned:
+            mirror.resumable = False
+            self._show(mirror, len(mirror.pending))
+
+    def _show(self, mirror: StreamMirror, count: int) -> None:
+        if mirror.show(count):
+            self._store.close(mirror)
+            if mirror.acked >= mirror.length:
+                self._open.discard(mirror)
+
+    async def _end_elsewhere(self, mirror: StreamMirror) -> None:
+        """Closes the log of a stream that goes on here alone, so that nobody waits for the rest of it (S14)."""
+        args = (self._process, 0, encode_events([NOT_RESUMABLE]), self._retention_ms)
+        try:
+            await self._client.evalsha(WATCH, (mirror.meta_key, mirror.log_key), args)
+        except RedisClientError:
+            return  # whoever follows it finds its lease over, and ends it as one whose producer is dead

@@ -1,0 +1,132 @@
+"""One stream of the shared log as a process knows it: its own, which it fills, or another's, which it follows."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from adapters.memory.stream import MemoryReader, MemoryStream
+from domain.model import TERMINAL, Delta, Event, Position, StreamInfo
+
+META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim:", "headgate:process:"
+"""Prefixes of keys. A stream's id follows in braces: on a cluster its two keys are in one slot."""
+MAX_PIECE_EVENTS = 256
+MAX_PIECE_BYTES = 256 * 1024
+PENDING_EVENTS = 1_024
+"""How many events of one stream may be on their way; then its producer waits."""
+
+_INFO = msgspec.msgpack.Decoder(tuple[str, str, str, int, str])
+
+
+def encode_info(info: StreamInfo) -> bytes:
+    """What is fixed about a stream, as its meta has it."""
+    return msgspec.msgpack.encode((info.stream_id, info.epoch, info.model, info.created, info.thread_id))
+
+
+def decode_info(data: bytes) -> StreamInfo:
+    """The other way round. Raises `msgspec.MsgspecError`."""
+    return StreamInfo(*_INFO.decode(data))
+
+
+class StreamMirror(MemoryStream):
+    """A stream and how far the shared log has it.
+
+    `events` are what readers here may see; `pending` follow them and are on their way to the log. `acked` counts the
+    events that the log is known to have, since `acked_at` (monotonic seconds).
+    """
+
+    __slots__ = ("acked", "acked_at", "fence", "on_left", "owned", "pending", "readers", "settled", "stalled_at")
+
+    def __init__(self, info: StreamInfo, key: str | None, fence: int, now: float) -> None:
+        super().__init__(info, key)
+        self.fence = fence
+        self.owned = fence > 0
+        """Whether this process fills it, and as far as it knows may."""
+        self.pending: list[Event] = []
+        self.acked = 0
+        self.acked_at = now
+        self.settled: asyncio.Future[None] | None = None
+        """Done when nothing is pending any more."""
+        self.readers = 0
+        self.on_left: Callable[[StreamMirror], None] | None = None
+        """Told when the last reader here has left."""
+        self.stalled_at: float | None = None
+        """Since when the log has not had what it should (monotonic seconds)."""
+
+    @property
+    def meta_key(self) -> str:
+        """Its hash in Redis."""
+        return f"{META}{self.info.stream_id}}}"
+
+    @property
+    def log_key(self) -> str:
+        """Its Redis Stream."""
+        return f"{LOG}{self.info.stream_id}}}"
+
+    @property
+    def length(self) -> int:
+        """All events, pending ones too."""
+        return len(self.events) + len(self.pending)
+
+    def unsent(self) -> list[Event]:
+        """The next events for the log: as many as may go in one piece."""
+        seen = len(self.events)
+        events = self.pending if self.acked >= seen else self.events[self.acked : self.acked + MAX_PIECE_EVENTS]
+        size = 0
+        for count, event in enumerate(events):
+            if isinstance(event, Delta):
+                size += len(event.raw) + len(event.text)
+            if count == MAX_PIECE_EVENTS or (count and size > MAX_PIECE_BYTES):
+                return events[:count]
+        return events[:]
+
+    def show(self, count: int) -> bool:
+        """Lets readers see the first `count` pending events; whether the last of them ends the stream."""
+        shown = self.pending[:count]
+        del self.pending[:count]
+        self.events += shown
+        if not self.pending and self.settled is not None:
+            self.settled.set_result(None)
+            self.settled = None
+        if shown and self.waiting:
+            self.wake()
+        return bool(shown) and isinstance(shown[-1], TERMINAL)
+
+    async def settle(self) -> None:
+        """Returns when nothing is pending. The client's deadlines bound that: then all is shown, in the log or not."""
+        if self.pending:
+            if self.settled is None:
+                self.settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self.settled)
+
+    def give_up(self) -> None:
+        """Forgets what is pending: it will never be in the log."""
+        self.pending.clear()
+        self.show(0)
+
+    def lose(self) -> None:
+        """The rest is gone: readers come to what is here and are told."""
+        self.lost = True
+        self.give_up()
+        self.wake()
+
+
+class MirrorReader(MemoryReader):
+    """A reader that its mirror counts."""
+
+    __slots__ = ("_counted",)
+
+    def __init__(self, mirror: StreamMirror, after: Position | None) -> None:
+        super().__init__(mirror, after)
+        self._counted: StreamMirror | None = mirror
+        mirror.readers += 1
+
+    def close(self) -> None:
+        """Ends the reader; the last one of a stream lets go of it."""
+        super().close()
+        mirror, self._counted = self._counted, None
+        if mirror is None:
+            return
+        mirror.readers -= 1
+        if not mirror.readers and mirror.on_left is not None:
+            mirror.on_left(mirror)
