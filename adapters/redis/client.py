@@ -12,8 +12,8 @@ from adapters.redis.dedicated import DedicatedConnection
 from adapters.redis.errors import (
     RedisClientError,
     RedisRefusedError,
-    RedisUnavailableError,
     RedisUnsupportedError,
+    not_serving,
 )
 from adapters.redis.group_commit import GroupCommit
 from adapters.redis.health import Health, StateChanged
@@ -205,8 +205,8 @@ class RedisClient:
             await self._standalone(timeout)
         try:
             await self._probe.submit(pack(("PING",)), timeout, read=False)
-        except RedisRefusedError as error:  # NOPERM: it is there and does not serve
-            raise RedisUnavailableError(error.word) from error
+        except RedisRefusedError as error:
+            raise not_serving(error) from error
 
     async def _standalone(self, timeout: float) -> None:
         """Asks a server that is to serve from now on what it is; every user may (`HELLO` needs no permission)."""

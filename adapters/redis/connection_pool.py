@@ -15,7 +15,7 @@ from adapters.redis.errors import (
     RedisOverloadedError,
     RedisRefusedError,
     RedisTimeoutError,
-    RedisUnavailableError,
+    not_serving,
     translated,
 )
 from adapters.redis.loop_time import HELD_SECONDS, LoopTime
@@ -199,9 +199,7 @@ class ConnectionPool:
             await self._close(connection)
             self._connecting -= 1
             failure = translated(error)
-            if isinstance(failure, RedisRefusedError):  # of the database, or of a command that connecting needs
-                failure = RedisUnavailableError(failure.word)
-            self._connect_failed(failure)
+            self._connect_failed(not_serving(failure) if isinstance(failure, RedisRefusedError) else failure)
             return False
         except asyncio.CancelledError:
             await self._close(connection)

@@ -41,7 +41,7 @@ class RedisTimeoutError(RedisUnavailableError):
 
 
 class RedisAuthenticationError(RedisUnavailableError):
-    """Redis does not accept the credentials. The settings at fault: `REDIS_URL`, or `REDIS_PASSWORD`."""
+    """Redis does not accept the credentials, or they permit too little. The settings at fault: `REDIS_URL`, or `REDIS_PASSWORD`."""
 
 
 class RedisUnsupportedError(RedisUnavailableError):
@@ -70,6 +70,11 @@ def translated(error: Exception) -> RedisClientError:
     if isinstance(error, vendor.ConnectionError):
         return RedisUnavailableError(code_word(error) or "CONNECTION")
     return RedisUnavailableError("CONNECTION" if isinstance(error, OSError) else "PROTOCOL")
+
+
+def not_serving(refusal: RedisRefusedError) -> RedisUnavailableError:
+    """What it means if Redis refuses something that connecting or the health check needs."""
+    return (RedisAuthenticationError if refusal.word == "NOPERM" else RedisUnavailableError)(refusal.word)
 
 
 def code_word(error: vendor.RedisError) -> str | None:

@@ -17,7 +17,6 @@ from adapters.redis.errors import (
 )
 from adapters.redis.script import Script
 from tests.redis_cases import redis_client, untimed
-from tests.redis_proxy import Proxy, proxy_to
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -38,12 +37,6 @@ async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
     async with redis_client(connector(server.url), pool_min=POOL) as client:
         await until(lambda: client.connections == POOL)
         yield client
-
-
-@pytest.fixture
-async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
-    async with proxy_to(server.port) as proxy:
-        yield proxy
 
 
 async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
@@ -158,57 +151,6 @@ async def test_no_reply_of_before_a_hang_is_used_after_it(server: RedisServer, c
     assert int(count) <= 150
 
 
-async def test_a_connection_that_falls_silent_is_found_out(proxy: Proxy) -> None:
-    """Fault 6: half-open TCP; found by the deadline, and all connections replaced."""
-    async with redis_client(connector(proxy.url), pool_min=3) as client:
-        await until(lambda: client.connections == 3)
-        proxy.silent = True
-        assert await seconds_to_fail(client) < 0.1 + SLACK
-        await until(lambda: not client.healthy, 0.5)
-        assert client.connections == 0
-        proxy.silent = False
-        before = client.connects
-        await back(client)
-        assert client.connects > before
-
-
-async def test_reads_survive_a_reset_and_writes_are_not_repeated(proxy: Proxy) -> None:
-    """Fault 7: one retry, for reads alone, 0 wrong values."""
-    async with redis_client(connector(proxy.url), pool_min=1) as client:
-        await client.execute("SET", "a", "value")
-        proxy.delay = 0.01
-        reads = [asyncio.create_task(client.execute("GET", "a", timeout=1.0, read=True)) for _ in range(20)]
-        write = asyncio.create_task(client.execute("INCR", "n", timeout=1.0))
-        await asyncio.sleep(0.002)
-        proxy.reset()
-        assert await asyncio.gather(*reads) == [b"value"] * 20
-        with pytest.raises(RedisUnavailableError) as raised:
-            await write
-        assert raised.value.maybe_executed
-        assert client.healthy
-
-
-async def test_a_write_whose_reply_is_lost_is_done_once(proxy: Proxy) -> None:
-    """Fault 8: an INCR that was executed and not answered is not sent again, and the caller is told."""
-    async with redis_client(connector(proxy.url)) as client:
-        await client.execute("SET", "n", 0)
-        for expected in range(1, 6):
-            proxy.lose_replies = True
-            with pytest.raises(RedisUnavailableError) as raised:
-                await client.execute("INCR", "n")
-            assert raised.value.maybe_executed
-            proxy.lose_replies = False
-            await back(client)
-            assert await client.execute("GET", "n") == b"%d" % expected
-
-
-async def test_a_read_whose_connection_is_lost_twice_fails(proxy: Proxy) -> None:
-    async with redis_client(connector(proxy.url)) as client:
-        proxy.lose_replies = True
-        assert await seconds_to_fail(client, timeout=0.5) < 0.3
-        assert client.connects <= 4
-
-
 async def test_loading_is_as_good_as_down(server: RedisServer, client: RedisClient) -> None:
     """Fault 13: no retries into it."""
     await asyncio.gather(*(client.execute("SET", f"key-{one}", "x" * 50) for one in range(2_000)))
@@ -316,6 +258,17 @@ async def test_no_room_for_any_client(server: RedisServer) -> None:
         for _ in range(100):
             await seconds_to_fail(second)
         assert second.connects == 1
+
+
+async def test_a_user_who_may_do_nothing(server: RedisServer) -> None:
+    """Fault 23: one whose permissions (ACL) are too few to serve."""
+    await server.command("ACL", "SETUSER", "ann", "on", ">pw", "+get", "~*")
+    async with redis_client(connector(f"redis://ann:pw@127.0.0.1:{server.port}/0")) as client:
+        assert repr(client.failure) == "RedisAuthenticationError('NOPERM')"
+        with pytest.raises(RedisAuthenticationError):
+            await client.execute("GET", "a")
+        await asyncio.sleep(1.1)  # longer than the pause between two probes of a Redis that is down
+        assert client.connects == 1
 
 
 @pytest.mark.parametrize("password", [None, "wrong-password"])

@@ -1,0 +1,126 @@
+"""The Redis client over a network that fails: silence, resets, lost replies, delays, replies in pieces."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from adapters.redis.client import RedisClient
+from adapters.redis.connection import connector
+from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError
+from tests.redis_cases import redis_client
+from tests.redis_proxy import Proxy, proxy_to
+from tests.redis_server import RedisServer
+from tests.service import until
+
+SLACK = 0.1
+"""Seconds that a busy machine may add to a time that is measured here."""
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
+    async with proxy_to(server.port) as proxy:
+        yield proxy
+
+
+async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
+    started = time.perf_counter()
+    with pytest.raises(RedisUnavailableError):
+        await client.execute("GET", "a", timeout=timeout, read=True)
+    return time.perf_counter() - started
+
+
+async def back(client: RedisClient) -> None:
+    await until(lambda: client.healthy, 2.0)
+    assert await client.execute("PING") == b"PONG"
+
+
+async def test_a_connection_that_falls_silent_is_found_out(proxy: Proxy) -> None:
+    """Fault 6: half-open TCP; found by the deadline, and all connections replaced."""
+    async with redis_client(connector(proxy.url), pool_min=3) as client:
+        await until(lambda: client.connections == 3)
+        proxy.silent = True
+        assert await seconds_to_fail(client) < 0.1 + SLACK
+        await until(lambda: not client.healthy, 0.5)
+        assert client.connections == 0
+        proxy.silent = False
+        before = client.connects
+        await back(client)
+        assert client.connects > before
+
+
+async def test_reads_survive_a_reset_and_writes_are_not_repeated(proxy: Proxy) -> None:
+    """Fault 7: one retry, for reads alone, 0 wrong values."""
+    async with redis_client(connector(proxy.url), pool_min=1) as client:
+        await client.execute("SET", "a", "value")
+        proxy.delay = 0.01
+        reads = [asyncio.create_task(client.execute("GET", "a", timeout=1.0, read=True)) for _ in range(20)]
+        write = asyncio.create_task(client.execute("INCR", "n", timeout=1.0))
+        await asyncio.sleep(0.002)
+        proxy.reset()
+        assert await asyncio.gather(*reads) == [b"value"] * 20
+        with pytest.raises(RedisUnavailableError) as raised:
+            await write
+        assert raised.value.maybe_executed
+        assert client.healthy
+
+
+async def test_a_write_whose_reply_is_lost_is_done_once(proxy: Proxy) -> None:
+    """Fault 8: an INCR that was executed and not answered is not sent again, and the caller is told."""
+    async with redis_client(connector(proxy.url)) as client:
+        await client.execute("SET", "n", 0)
+        for expected in range(1, 6):
+            proxy.lose_replies = True
+            with pytest.raises(RedisUnavailableError) as raised:
+                await client.execute("INCR", "n")
+            assert raised.value.maybe_executed
+            proxy.lose_replies = False
+            await back(client)
+            assert await client.execute("GET", "n") == b"%d" % expected
+
+
+async def test_a_read_whose_connection_is_lost_twice_fails(proxy: Proxy) -> None:
+    async with redis_client(connector(proxy.url)) as client:
+        proxy.lose_replies = True
+        assert await seconds_to_fail(client, timeout=0.5) < 0.3
+        assert client.connects <= 4
+
+
+async def exact(client: RedisClient) -> None:
+    """Each reply belongs to its command, and each write was done once."""
+    for _ in range(5):
+        await client.execute("SET", "n", 0, timeout=5.0)
+        counts = [client.execute("INCR", "n", timeout=5.0) for _ in range(200)]
+        echoes = [client.execute_bulk("ECHO", f"{one}-" + "x" * one * 10, timeout=5.0) for one in range(50)]
+        done = await asyncio.gather(*counts, *echoes)
+        assert done[:200] == list(range(1, 201))
+        assert done[200:] == [b"%d-" % one + b"x" * one * 10 for one in range(50)]
+
+
+async def test_a_slow_network_changes_no_result(proxy: Proxy) -> None:
+    """Fault 9: replies are 0-100 ms late; what is later than a command's deadline is not used for another."""
+    async with redis_client(connector(proxy.url), pool_min=4) as client:
+        await until(lambda: client.connections == 4)
+        proxy.delay = 0.05
+        await exact(client)
+        proxy.delay = 0.15
+        late = await asyncio.gather(*(client.execute("ECHO", "late") for _ in range(20)), return_exceptions=True)
+        assert {one if isinstance(one, bytes) else type(one) for one in late} <= {b"late", RedisTimeoutError}
+        proxy.delay = 0.0
+        await back(client)
+        await exact(client)
+
+
+async def test_replies_in_slices_of_one_byte_change_no_result(proxy: Proxy) -> None:
+    """Fault 10."""
+    async with redis_client(connector(proxy.url)) as client:
+        proxy.slices = True
+        await exact(client)
+        assert client.healthy
