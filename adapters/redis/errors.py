@@ -41,7 +41,10 @@ class RedisTimeoutError(RedisUnavailableError):
 
 
 class RedisAuthenticationError(RedisUnavailableError):
-    """Redis does not accept the credentials, or they permit too little. The settings at fault: `REDIS_URL`, or `REDIS_PASSWORD`."""
+    """Redis does not accept the credentials, or they permit too little.
+
+    The settings at fault: `REDIS_URL`, or `REDIS_PASSWORD`.
+    """
 
 
 class RedisUnsupportedError(RedisUnavailableError):

@@ -6,7 +6,7 @@ Systems", 1984): a lone command leaves at once, and under load a round trip carr
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 
 from redis.exceptions import RedisError, ResponseError
@@ -107,6 +107,7 @@ class GroupCommit:
         self._queued_bytes = 0
         self._flights: set[_Flight] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._sleeping: list[asyncio.Future[None]] = []  # of the pumps that wait for work
         self._time = LoopTime(self._look)
         self._nearest = float("inf")  # no deadline is earlier
         self.commands = 0
@@ -132,10 +133,12 @@ class GroupCommit:
         command = _Command(packed, deadline, now + timeout + HELD_SECONDS, read, loop.create_future())
         self._queue.append(command)
         self._queued_bytes += len(packed)
-        self._nearest = min(self._nearest, deadline)
-        if len(self._pumps) < self._max_flights:
-            pump = loop.create_task(self._pump())
-            self._pumps.add(pump)
+        if deadline < self._nearest:
+            self._nearest = deadline
+        if self._sleeping:
+            self._sleeping.pop().set_result(None)
+        elif len(self._pumps) < self._max_flights:
+            self._pumps.add(loop.create_task(self._pump()))
         return command.future
 
     def fail_waiting(self, failure: RedisClientError) -> None:
@@ -153,36 +156,46 @@ class GroupCommit:
         for flight in self._flights:
             for command in flight.commands:
                 command.fail(failure)
+        self._sleeping.clear()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _pump(self) -> None:
+        """Flies until the lane is closed; it sleeps between, because a task for each lone command would cost more."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
+        loop = asyncio.get_running_loop()
         try:
-            while commands := list(self._take()):
-                flight = _Flight(commands, task)
-                self._flights.add(flight)
-                try:
-                    await self._fly(flight)
-                finally:
-                    self._flights.discard(flight)
+            while True:
+                if commands := self._take():
+                    flight = _Flight(commands, task)
+                    self._flights.add(flight)
+                    try:
+                        await self._fly(flight)
+                    finally:
+                        self._flights.discard(flight)
+                else:
+                    work = loop.create_future()
+                    self._sleeping.append(work)
+                    await work
         finally:
             self._pumps.discard(task)
 
-    def _take(self) -> Iterator[_Command]:
+    def _take(self) -> list[_Command]:
         """What leaves next: in order, without those for whom nobody waits any more."""
-        size = count = 0
-        while self._queue and count < self._flight_commands:
-            if count and size + len(self._queue[0].packed) > self._flight_bytes:
-                return
-            command = self._queue.popleft()
-            self._queued_bytes -= len(command.packed)
+        queue, size = self._queue, 0
+        taken: list[_Command] = []
+        while queue and len(taken) < self._flight_commands:
+            packed = len(queue[0].packed)
+            if taken and size + packed > self._flight_bytes:
+                break
+            command = queue.popleft()
+            self._queued_bytes -= packed
             if not command.future.done():
-                size += len(command.packed)
-                count += 1
-                yield command
+                size += packed
+                taken.append(command)
+        return taken
 
     async def _fly(self, flight: _Flight) -> None:
         try:
