@@ -62,7 +62,7 @@ class ConnectionPool:
         self._idle: deque[_Idle] = deque()  # the one that was used last is last
         self._waiters: deque[_Waiter] = deque()
         self._time = LoopTime(self._look)
-        self._warming = False
+        self._warming = -1  # the generation that is being filled up
         self._connecting = 0
         self._grow_after = 0.0
         self._opening: set[asyncio.Task[object]] = set()
@@ -147,19 +147,20 @@ class ConnectionPool:
         self._refill()
 
     def _refill(self) -> None:
-        if self._kept and not self._warming and not self._closed and not self._paused():
-            self._warming = True
-            _own(self._warm(), self._opening)
+        if self._kept and self._warming != self._generation and not self._closed and not self._paused():
+            self._warming = self._generation
+            _own(self._warm(self._generation), self._opening)
 
-    async def _warm(self) -> None:
+    async def _warm(self, generation: int) -> None:
         try:
-            while len(self._members) + self._connecting < self._minimum and self._kept and not self._closed:
+            while self._generation == generation and len(self._members) + self._connecting < self._minimum:
                 self._connecting += 1
                 if not await self._connect():
                     return
                 await asyncio.sleep(random.uniform(*WARM_PAUSE))  # noqa: S311 - jitter
         finally:
-            self._warming = False
+            if self._warming == generation:
+                self._warming = -1
 
     async def aclose(self) -> None:
         """Closes every connection, those in use too, and waits until all are."""
@@ -193,22 +194,29 @@ class ConnectionPool:
         generation = self._generation
         connection = self._connector()
         try:
+            failure = await self._open(connection)
+        finally:
+            self._connecting -= 1
+        if failure is not None:
+            self._connect_failed(failure)
+            return False
+        self._members[connection] = generation
+        self.release(connection, clean=not self._closed)
+        return True
+
+    async def _open(self, connection: RedisConnection) -> RedisClientError | None:
+        """Connects, or says why not."""
+        try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.connect()
         except (RedisError, RedisClientError, OSError) as error:
             await self._close(connection)
-            self._connecting -= 1
             failure = translated(error)
-            self._connect_failed(not_serving(failure) if isinstance(failure, RedisRefusedError) else failure)
-            return False
+            return not_serving(failure) if isinstance(failure, RedisRefusedError) else failure
         except asyncio.CancelledError:
             await self._close(connection)
-            self._connecting -= 1
             raise
-        self._connecting -= 1
-        self._members[connection] = generation
-        self.release(connection, clean=not self._closed)
-        return True
+        return None
 
     def _connect_failed(self, failure: RedisClientError) -> None:
         loop = asyncio.get_running_loop()

@@ -102,7 +102,10 @@ class SentinelConnector:
             reply = await connection.read_response(disable_decoding=True)
         finally:
             await connection.disconnect(nowait=True)
-        return (reply[0].decode(), int(reply[1])) if reply else None
+        match reply:
+            case [bytes() as primary, bytes() as at] if at.isdigit():
+                return primary.decode(), int(at)
+        return None  # it knows no service of that name, or is no sentinel
 
 
 class SentinelConnection(Connection):

@@ -93,6 +93,15 @@ async def test_a_hundred_commands_at_once_need_two_round_trips(server: RedisServ
         assert client.round_trips == sequential + 10  # an idle client sends at once
 
 
+async def test_a_lone_command_needs_no_task(server: RedisServer) -> None:
+    """The task of the first one goes on with the next; all end with the client."""
+    async with redis_client(connector(server.url)) as client:
+        await client.execute("PING")
+        tasks = asyncio.all_tasks()
+        await client.execute("PING")
+        assert asyncio.all_tasks() == tasks
+
+
 async def test_writes_keep_their_order(server: RedisServer) -> None:
     async with redis_client(connector(server.url)) as client:
         await asyncio.gather(*(client.execute("RPUSH", "order", number) for number in range(2_500)))

@@ -9,7 +9,7 @@ import pytest
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
 from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError
-from tests.redis_cases import redis_client
+from tests.redis_cases import redis_client, unheard, untimed
 from tests.redis_proxy import Proxy, proxy_to
 from tests.redis_server import RedisServer
 from tests.service import until
@@ -124,3 +124,28 @@ async def test_replies_in_slices_of_one_byte_change_no_result(proxy: Proxy) -> N
         proxy.slices = True
         await exact(client)
         assert client.healthy
+
+
+@pytest.mark.parametrize(
+    "reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*3\r\n", b":1\r\n:2\r\n", b"$-7\r\n", b"+\xff\r\n"]
+)
+@pytest.mark.parametrize("scheme", ["redis://{}/0", "redis+sentinel://{}/main"])
+async def test_what_answers_is_no_redis(reply: bytes, scheme: str) -> None:
+    """Something else listens at the address: that is an error within the usual time, and leaves nothing behind."""
+    tasks = asyncio.all_tasks()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1_000):
+            writer.write(reply)
+        writer.close()
+
+    stranger = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with stranger:
+        url = scheme.format(f"127.0.0.1:{stranger.sockets[0].getsockname()[1]}")
+        async with asyncio.timeout(3.0):
+            client = RedisClient(connector(url), untimed, unheard, pool_min=2)
+            await client.start()
+            assert isinstance(client.failure, RedisUnavailableError)
+            assert await seconds_to_fail(client) < SLACK
+            await client.aclose()
+        await until(lambda: asyncio.all_tasks() == tasks)
