@@ -27,10 +27,15 @@ from adapters.observability.gauges import GaugeCollector
 from adapters.observability.metrics import PrometheusRecorder
 from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
+from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
+from adapters.redis.cache import RedisCache
+from adapters.redis.client import RedisClient
+from adapters.redis.connection import connector
+from adapters.redis.fleet import RedisFleet
+from adapters.redis.stream_log import RedisStreamLog
 from adapters.registry import Registry, bind_providers
 from adapters.settings import Settings
-from domain.errors import ConfigurationError
 from domain.model import Caller
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
@@ -43,11 +48,14 @@ from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
+from ports.cache import Cache
 from ports.clock import Clock
+from ports.fleet import Fleet
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 from ports.provider import Provider
 from ports.recorder import Recorder
+from ports.stream_log import StreamLog
 
 L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
@@ -122,17 +130,43 @@ def _metrics(
     return WorkersExposition(directory, gauges, sweeper.alarm)
 
 
-def _in_memory(settings: Settings) -> Settings:
-    if settings.redis.enabled:
-        raise ConfigurationError("REDIS_URL: got an address; the Redis adapters are not available yet, leave it unset")
-    return settings
+def _redis_client(settings: Settings, tracker: ExecutionTracker) -> RedisClient | None:
+    redis = settings.redis
+    if not redis.enabled:
+        return None
+    url, password = (None if secret is None else secret.get_secret_value() for secret in (redis.url, redis.password))
+    host = redis.host or "localhost"
+    connect = connector(url, host=host, port=redis.port, db=redis.db, password=password)
+    return RedisClient(
+        connect, tracker.track_substage, log_redis_state, pool_min=redis.pool_min, pool_max=redis.pool_max
+    )
+
+
+def _l2(settings: Settings, client: RedisClient | None) -> Cache | None:
+    return None if client is None else RedisCache(client, _largest_entry(settings))
+
+
+def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) -> StreamLog:
+    retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
+    if client is None:
+        return MemoryStreamLog(clock, retention, max_bytes=max_bytes)
+    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
+
+
+def _fleet(client: RedisClient | None, log: StreamLog, clock: Clock, ids: StreamIds) -> RedisFleet | None:
+    if client is None or not isinstance(log, RedisStreamLog):
+        return None
+    return RedisFleet(client, log, clock, ids.adopt)
+
+
+def _signals(log: StreamLog) -> Fleet | None:
+    return log if isinstance(log, RedisStreamLog) else None
 
 
 class Container(containers.DeclarativeContainer):
     """Synchronous singletons: nothing is resolved per request."""
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
-    checked = providers.Singleton(_in_memory, settings)
 
     clock = providers.Singleton(SystemClock)
     sweeper = providers.Singleton(Sweeper, clock)
@@ -153,12 +187,9 @@ class Container(containers.DeclarativeContainer):
         max_entries=L1_MAX_ENTRIES,
         max_entry_bytes=providers.Callable(_largest_entry, settings),
     )
-    stream_log = providers.Singleton(
-        MemoryStreamLog,
-        clock,
-        retention=settings.provided.stream.retention,
-        max_bytes=settings.provided.stream.log_max_bytes,
-    )
+    redis_client = providers.Singleton(_redis_client, settings, tracker)
+    l2_cache = providers.Singleton(_l2, settings, redis_client)
+    stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
     limiter = providers.Singleton(_limiter, settings, clock)
     slots = providers.Singleton(
         MemorySlots, settings.provided.stream.max_concurrent, providers.Callable(_streams_of, settings)
@@ -182,6 +213,7 @@ class Container(containers.DeclarativeContainer):
             exclude_sampled=settings.provided.cache.exclude_sampled,
         ),
         cache,
+        l2_cache,
     )
     router = providers.Singleton(
         Router,
@@ -231,6 +263,7 @@ class Container(containers.DeclarativeContainer):
         recorder,
         tracker,
         sweeper,
+        providers.Callable(_signals, stream_log),
         queue_wait=settings.provided.queue.max_wait,
     )
     stream_service = providers.Singleton(
@@ -246,6 +279,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         sweeper,
     )
+    fleet = providers.Singleton(_fleet, redis_client, stream_log, clock, stream_ids)
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,
@@ -258,6 +292,7 @@ class Container(containers.DeclarativeContainer):
         cache,
         limiter,
         breaker_board,
+        fleet,
     )
 
 
@@ -273,5 +308,7 @@ def plugged(container: Container) -> dict[str, str]:
         "breaker board": container.breaker_board(),
     }
     adapters = {port: type(adapter).__name__ for port, adapter in ports.items()}
+    if (l2 := container.l2_cache()) is not None:
+        adapters["cache"] += f", then {type(l2).__name__}"
     adapters["recorder"] = str(container.recorder())
     return adapters | {f"provider {name}": type(one).__name__ for name, one in container.llm_providers().items()}

@@ -27,7 +27,7 @@ def app() -> FastAPI:
 
 def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
     """The application on this container, and the responses that are open in it."""
-    settings = container.checked()
+    settings = container.settings()
     clock, sweeper = container.clock(), container.sweeper()
     streams = OpenStreams(
         clock,
@@ -46,13 +46,19 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
         started_at=int(clock.time()),
     )
 
+    fleet = container.fleet()
+
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
+        if fleet is not None:
+            await fleet.start()
         sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
         try:
             yield
         finally:
             await container.generations().aclose()
+            if fleet is not None:
+                await fleet.aclose()
             for provider in container.llm_providers().values():
                 await provider.aclose()
             sweeping.cancel()
@@ -61,4 +67,12 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
                 await asyncio.to_thread(tracing.close)
 
     contexts = RequestContexts(container.callers(), container.tracker(), max_grace=settings.stream.max_grace)
-    return create_app(container.stream_service(), contexts, edge, lifespan, container.metrics()), streams
+    app = create_app(
+        container.stream_service(),
+        contexts,
+        edge,
+        lifespan,
+        container.metrics(),
+        (lambda: None) if fleet is None else (lambda: fleet.trouble),
+    )
+    return app, streams

@@ -15,7 +15,10 @@ class Fleet(Protocol):
 
     @abstractmethod
     async def read_elsewhere(self, stream_id: str) -> bool:
-        """Whether other processes have readers of this stream; False where that cannot be told."""
+        """Whether other processes have readers of this stream; False where that cannot be told.
+
+        If they have none, no equal request joins it any more: the caller is about to give it up.
+        """
 
     @abstractmethod
     async def cancel_elsewhere(self, stream_id: str) -> None:

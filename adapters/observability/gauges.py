@@ -50,6 +50,11 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_stream_log_bytes": GaugeRow("Bytes of the streams that are kept."),
         "headgate_cache_entries": GaugeRow("Answers in the cache of the process."),
         "headgate_cache_bytes": GaugeRow("Bytes of the answers in the cache of the process."),
+        "headgate_followed_streams": GaugeRow("Streams of other replicas that are read here."),
+        "headgate_redis_up": GaugeRow("Whether Redis serves: 1 or 0.", "livemax"),
+        "headgate_redis_connections": GaugeRow("Connections to Redis."),
+        "headgate_redis_commands": GaugeRow("Commands sent to Redis so far."),
+        "headgate_redis_round_trips": GaugeRow("Pipelines sent to Redis so far."),
         "headgate_limiter_callers": GaugeRow("Callers whose use the limiter remembers."),
         "headgate_event_loop_lag_seconds": GaugeRow(
             "The longest that the event loop was held up since the last scrape.", "livemax"

@@ -162,7 +162,7 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""
         try:
-            return bool(await self._client.evalsha(READERS, (f"{META}{stream_id}}}",), read=True))
+            return bool(await self._client.evalsha(READERS, (f"{META}{stream_id}}}",)))
         except RedisClientError:
             return False
 

@@ -5,6 +5,7 @@ last reader has been gone for longer than its grace (S7).
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.model import CacheStatus, CallContext, StreamInfo, Terminal
@@ -30,6 +31,8 @@ class Generation:
     reserved: int
     """Tokens taken from the caller's limit."""
     started_at: float
+    orphaned: "Callable[[Generation], None]"
+    """Called when nobody here has read it for as long as its grace."""
     grace: float = field(init=False)
     readers: int = 0
     task: "asyncio.Task[None] | None" = None
@@ -51,12 +54,17 @@ class Generation:
     def detach(self) -> None:
         """A reader left; the last one starts the grace. A stream that nobody ever read is not an orphan."""
         self.readers -= 1
+        self.await_readers(self.grace)
+
+    def await_readers(self, seconds: float) -> None:
+        """Unless somebody reads it here, or comes in so many seconds, it is orphaned."""
+        self.dismiss()
         if self.readers > 0 or self.terminal is not None:
             return
-        if self.grace <= 0:
-            self.cancel("orphaned")
+        if seconds <= 0:
+            self.orphaned(self)
         else:
-            self._orphan = self.sweeper.alarm(self.grace, lambda: self.cancel("orphaned"))
+            self._orphan = self.sweeper.alarm(seconds, lambda: self.orphaned(self))
 
     def cancel(self, reason: str) -> None:
         """Stops the work: the upstream call is closed now, and the stream ends as cancelled. Idempotent."""

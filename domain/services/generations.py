@@ -1,6 +1,7 @@
 """All generations of this process: waits for their slots, has their targets tried, ends their streams, settles."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from domain import stages
 from domain.errors import QueueTimeoutError, SSEBaseError
@@ -12,8 +13,12 @@ from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generation import Generation
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
+from ports.fleet import Fleet
 from ports.recorder import Recorder
 from ports.stream_log import StreamLog
+
+RECHECK_SECONDS = 5.0
+"""Between two looks at whether a stream that nobody reads here is still read elsewhere: a reader may die unheard."""
 
 
 class Generations:
@@ -29,6 +34,7 @@ class Generations:
         recorder: Recorder,
         tracker: ExecutionTracker,
         sweeper: Sweeper,
+        fleet: Fleet | None = None,
         *,
         queue_wait: float,
     ) -> None:
@@ -43,6 +49,10 @@ class Generations:
         self._queue_wait = queue_wait
         self._running: dict[str, Generation] = {}
         self._shared: dict[str, Generation] = {}
+        self._fleet = fleet
+        self._tasks: set[asyncio.Task[None]] = set()
+        if fleet is not None:
+            fleet.listen(self._left_elsewhere, self._cancelled_elsewhere)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -68,6 +78,43 @@ class Generations:
         for generation in running:
             generation.cancel("draining")
         await asyncio.gather(*(generation.task for generation in running if generation.task), return_exceptions=True)
+        await asyncio.gather(*self._tasks)
+
+    def orphaned(self, generation: Generation) -> None:
+        """Nobody reads it here: it is given up, unless somebody does elsewhere (C2, S7)."""
+        if self._fleet is None:
+            generation.cancel("orphaned")
+        else:
+            self._own(self._ask_fleet(generation, self._fleet))
+
+    async def cancel_elsewhere(self, stream_id: str) -> None:
+        """Cancels a stream that another process may fill."""
+        if self._fleet is not None:
+            await self._fleet.cancel_elsewhere(stream_id)
+
+    async def _ask_fleet(self, generation: Generation, fleet: Fleet) -> None:
+        elsewhere = await fleet.read_elsewhere(generation.info.stream_id)
+        if generation.readers > 0:
+            return
+        if elsewhere:
+            generation.await_readers(RECHECK_SECONDS)
+        else:
+            generation.cancel("orphaned")
+
+    def _left_elsewhere(self, stream_id: str) -> None:
+        generation = self._running.get(stream_id)
+        if generation is not None:
+            generation.await_readers(generation.grace)
+
+    def _cancelled_elsewhere(self, stream_id: str) -> None:
+        generation = self._running.get(stream_id)
+        if generation is not None:
+            generation.cancel("requested")
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, generation: Generation) -> None:
         generation.begun = True

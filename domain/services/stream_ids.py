@@ -14,26 +14,42 @@ _NONCE, _MAC = 10, 8
 _LENGTH = len(PREFIX) + (_NONCE + _MAC) * 4 // 3
 
 
+MAX_KEYS = 4
+"""How many secrets are remembered: the fleet's, and those under which ids were made before it was known."""
+
+
 class StreamIds:
     """Makes and checks stream ids. Replicas of one fleet share `secret`."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = blake2b(secret, digest_size=32, person=b"headgate-stream").digest()
+        self._keys: tuple[bytes, ...] = (_key(secret),)
+
+    def adopt(self, secret: bytes) -> None:
+        """Makes ids under this secret from now on; those that were made before are still known."""
+        key = _key(secret)
+        self._keys = (key, *(old for old in self._keys if old != key))[:MAX_KEYS]
 
     def create(self, owner: str) -> str:
         """A new id that belongs to `owner`."""
         nonce = secrets.token_bytes(_NONCE)
-        return PREFIX + urlsafe_b64encode(nonce + self._mac(nonce, owner)).decode("ascii")
+        return PREFIX + urlsafe_b64encode(nonce + _mac(self._keys[0], nonce, owner)).decode("ascii")
 
     def belongs(self, stream_id: str, owner: str) -> bool:
         """Whether this is an id that was once made for `owner`. False for anything else, whatever it is."""
         if len(stream_id) != _LENGTH or not stream_id.startswith(PREFIX) or not stream_id.isascii():
             return False
         raw = urlsafe_b64decode(stream_id[len(PREFIX) :])
-        return len(raw) == _NONCE + _MAC and hmac.compare_digest(raw[_NONCE:], self._mac(raw[:_NONCE], owner))
+        return len(raw) == _NONCE + _MAC and any(
+            hmac.compare_digest(raw[_NONCE:], _mac(key, raw[:_NONCE], owner)) for key in self._keys
+        )
 
-    def _mac(self, nonce: bytes, owner: str) -> bytes:
-        return blake2b(nonce + owner.encode("utf-8", "surrogatepass"), key=self._key, digest_size=_MAC).digest()
+
+def _key(secret: bytes) -> bytes:
+    return blake2b(secret, digest_size=32, person=b"headgate-stream").digest()
+
+
+def _mac(key: bytes, nonce: bytes, owner: str) -> bytes:
+    return blake2b(nonce + owner.encode("utf-8", "surrogatepass"), key=key, digest_size=_MAC).digest()
 
 
 def new_epoch() -> str:

@@ -9,6 +9,7 @@ from domain.errors import (
     RateLimitError,
     ServerDrainingError,
     SSEBaseError,
+    StreamingError,
     StreamNotFoundError,
     StreamNotResumableError,
 )
@@ -143,7 +144,8 @@ class StreamService:
     async def attach(self, stream_id: str, caller: Caller, after: Position | None = None) -> Attachment:
         """Follows a stream from `after`, or from its beginning.
 
-        Raises `StreamNotFoundError` if it is not this caller's or never was, `StreamNotResumableError` if it is gone.
+        Raises `StreamNotFoundError` if it is not this caller's or never was, `StreamNotResumableError` if it is gone,
+        `StreamLogUnavailableError` if that cannot be told now.
         """
         self._check_owner(stream_id, caller)
         reader = await self._log.follow(stream_id, after)
@@ -160,6 +162,8 @@ class StreamService:
         generation = self._generations.get(stream_id)
         if generation is not None:
             generation.cancel("requested")
+        else:
+            await self._generations.cancel_elsewhere(stream_id)
 
     def _check_owner(self, stream_id: str, caller: Caller) -> None:
         if not self._ids.belongs(stream_id, caller.tenant):
@@ -187,10 +191,14 @@ class StreamService:
         try:
             lease = await (self._log.open(info) if share_key is None else self._log.open_shared(info, share_key))
             if isinstance(lease, StreamInfo):
-                attachment = await self._join(lease, context, verdict, started)
-                await self._admission.leave(ticket)
-                await self._admission.settle(caller, cost.tokens, 0)
-                return attachment
+                try:
+                    attachment = await self._join(lease, context, verdict, started)
+                except StreamingError:  # it cannot be read from here, so an answer of our own it is
+                    lease, share_key = await self._log.open(info), None
+                else:
+                    await self._admission.leave(ticket)
+                    await self._admission.settle(caller, cost.tokens, 0)
+                    return attachment
             if not ticket.granted.done():
                 await self._log.append(lease, [Status(StatusState.QUEUED, ticket.ahead)])
         except BaseException:
@@ -208,6 +216,7 @@ class StreamService:
             CacheStatus.MISS if store_key is not None and context.lookup else CacheStatus.BYPASS,
             cost.tokens,
             started,
+            self._generations.orphaned,
         )
         self._generations.start(generation)
         return await self._follow(info, context, generation.cache, generation, verdict)
@@ -218,7 +227,7 @@ class StreamService:
         attachment = await self._follow(info, context, CacheStatus.COALESCED, generation, verdict)
 
         def left() -> None:
-            terminal = generation.terminal if generation is not None else None
+            terminal = attachment.reader.terminal
             how = outcome(terminal) if terminal is not None else Outcome.CANCELLED
             self._record(info, context, CacheStatus.COALESCED, how, started)
 

@@ -30,8 +30,10 @@ def create_app(
     edge: Edge,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     metrics: Callable[[], tuple[bytes, str]],
+    trouble: Callable[[], str | None],
 ) -> FastAPI:
-    """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type."""
+    """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type;
+    `trouble` says in a word why the service is degraded, if it is."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -47,7 +49,7 @@ def create_app(
     app.include_router(openai_router(service, contexts, edge))
     app.include_router(native_router(service, contexts, edge))
     app.include_router(execution_router(edge.tracker, contexts))
-    app.include_router(health_router(service))
+    app.include_router(health_router(service, trouble))
     app.include_router(metrics_router(metrics))
     app.add_exception_handler(SSEBaseError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -1,12 +1,15 @@
 """Liveness and readiness."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Response
 
 from domain.services.streams import StreamService
+from entrypoints.wire import json_text
 
 
-def health_router(service: StreamService) -> APIRouter:
-    """`/livez`: the process answers. `/readyz`: it takes new work."""
+def health_router(service: StreamService, trouble: Callable[[], str | None]) -> APIRouter:
+    """`/livez`: the process answers. `/readyz`: it takes new work, degraded while `trouble` has something to say."""
     router = APIRouter(tags=["Health"])
 
     @router.get("/livez", summary="Is the process alive")
@@ -17,6 +20,8 @@ def health_router(service: StreamService) -> APIRouter:
     async def ready() -> Response:
         if service.draining:
             return Response('{"status":"draining"}', 503, media_type="application/json")
-        return Response('{"status":"ready"}', media_type="application/json")
+        reason = trouble()
+        body = {"status": "ready"} if reason is None else {"status": "degraded", "redis": reason}
+        return Response(json_text.dumps(body), media_type="application/json")
 
     return router

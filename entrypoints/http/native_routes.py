@@ -1,18 +1,32 @@
 """The native door: start a stream, follow or resume one, cancel one."""
 
+import random
+
 from fastapi import APIRouter, Request, Response
 
 from domain import stages
-from domain.errors import InvalidEventIdError, RequestValidationError, StreamNotResumableError
+from domain.errors import (
+    InvalidEventIdError,
+    RequestValidationError,
+    StreamLogUnavailableError,
+    StreamNotResumableError,
+)
 from domain.model import Dialect, Failed, Position
 from domain.services.generations import failed
 from domain.services.streams import Attachment, StreamService
 from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
-from entrypoints.http.sse import Encoder, StreamResponse
+from entrypoints.http.sse import RETRY_MS, Encoder, StreamResponse
 from entrypoints.wire import json_text
-from entrypoints.wire.native import GONE_EPOCH, NativeEncoder, decode_stream, not_resumable_block, reset_block
+from entrypoints.wire.native import (
+    GONE_EPOCH,
+    NativeEncoder,
+    decode_stream,
+    not_resumable_block,
+    reset_block,
+    retry_block,
+)
 from entrypoints.wire.openai import OpenAIEncoder
 
 
@@ -54,6 +68,13 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
                 return Response(status_code=204)
             return Response(
                 not_resumable_block(failed(gone)),
+                headers={"X-Thread-ID": thread, "Cache-Control": "no-store"},
+                media_type=NativeEncoder.media_type,
+            )
+        except StreamLogUnavailableError:
+            # Any other status than 200 would stop an EventSource for good (S9).
+            return Response(
+                retry_block(random.randint(*RETRY_MS)),  # noqa: S311 - jitter
                 headers={"X-Thread-ID": thread, "Cache-Control": "no-store"},
                 media_type=NativeEncoder.media_type,
             )

@@ -15,7 +15,9 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from domain.errors import StreamNotResumableError
 from domain.model import Batch, Failed
+from domain.services.generations import failed
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.connection import ReaderConnection
@@ -32,10 +34,16 @@ class Encoder(Protocol):
 
     media_type: str
     heartbeat: bytes
+    not_resumable: bytes
+    """Tells that the stream cannot be resumed for the time being (S14)."""
 
     @abstractmethod
     def encode(self, batch: Batch) -> bytes:
         """The events as SSE, in one piece."""
+
+    @abstractmethod
+    def lost(self, failure: Failed) -> bytes:
+        """The end for a reader whose stream's rest is gone, with an id of its own (S5)."""
 
     @abstractmethod
     def farewell(self, retry_ms: int) -> bytes:
@@ -101,6 +109,8 @@ class StreamResponse(EventSourceResponse):
         self._error = error
         self._leaving = streams.leaving
         self._sending = False
+        self._started = False
+        self._resumable = True
         self._abort: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -113,7 +123,13 @@ class StreamResponse(EventSourceResponse):
         self._alarm = self._streams.sweeper.alarm(self._streams.hold, self._ring)
         try:
             async with connection:
-                await self._respond(connection, scope, receive, send)
+                try:
+                    await self._respond(connection, scope, receive, send)
+                except StreamNotResumableError as lost:
+                    if not self._started:
+                        raise
+                    await self._write(send, self._encoder.lost(failed(lost)))
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._alarm.cancel()
             self._streams.remove(self)
@@ -124,9 +140,8 @@ class StreamResponse(EventSourceResponse):
         self._attachment.reader.nudge()
 
     async def _respond(self, connection: ReaderConnection, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         if self._error is None:
-            await send(start)
+            await self._start(send)
             await self._write(send, self._preamble)
             batch = await self._attachment.reader.read()
         else:
@@ -136,10 +151,14 @@ class StreamResponse(EventSourceResponse):
             if batch is not None and isinstance(batch.events[0], Failed):
                 await self._error(batch.events[0])(scope, receive, send)
                 return
-            await send(start)
+            await self._start(send)
         await self._copy(connection, batch, send)
         if not connection.gone:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _start(self, send: Send) -> None:
+        self._started = True
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
     async def _copy(self, connection: ReaderConnection, batch: Batch | None, send: Send) -> None:
         """From the log to the client. This loop is the path of each event."""
@@ -147,6 +166,9 @@ class StreamResponse(EventSourceResponse):
         while not connection.gone:
             if batch is not None:
                 await self._write(send, encode(batch))
+            if not reader.resumable and self._resumable:
+                self._resumable = False
+                await self._write(send, self._encoder.not_resumable)
             if reader.ended:
                 return
             if batch is None and not self._leaving:

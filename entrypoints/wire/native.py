@@ -60,6 +60,8 @@ class NativeEncoder:
 
     media_type = "text/event-stream; charset=utf-8"
     heartbeat = b": ping\n\n"
+    # Without an id: it is no event of the log.
+    not_resumable = b'event: status\ndata: {"resumable":false}\n\n'
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
@@ -87,9 +89,13 @@ class NativeEncoder:
             return b"error", error_data(event, self._info.thread_id)
         return b"cancelled", json_text.dumps(_cancelled(event))
 
+    def lost(self, failure: Failed) -> bytes:
+        """The end of a stream whose rest is gone: a resume after it gets 204."""
+        return not_resumable_block(failure)
+
     def farewell(self, retry_ms: int) -> bytes:
         """The last words of a server that goes away: the client comes back, elsewhere, after its own pause (S12)."""
-        return b"retry: %d\n\n" % retry_ms
+        return retry_block(retry_ms)
 
 
 def _delta(event: Delta) -> JsonObject:
@@ -135,6 +141,11 @@ def error_data(event: Failed, thread_id: str | None) -> bytes:
 def reset_block() -> bytes:
     """Tells a reader that its position means nothing here and that all follows from the beginning (S5)."""
     return b'event: reset\ndata: {"reason":"unknown_position"}\n\n'
+
+
+def retry_block(retry_ms: int) -> bytes:
+    """Tells an `EventSource` to come back later (S9)."""
+    return b"retry: %d\n\n" % retry_ms
 
 
 def not_resumable_block(event: Failed) -> bytes:

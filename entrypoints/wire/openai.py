@@ -88,6 +88,10 @@ class OpenAIEncoder:
             return json_text.dumps(chunk(event, self._info, include_usage=self._include_usage))
         return None
 
+    def lost(self, failure: Failed) -> bytes:
+        """The end of a stream whose rest is gone."""
+        return b"data: %b\n\n" % json_text.dumps(error_object(failure.code, failure.message, failure.param))
+
     def farewell(self, retry_ms: int) -> bytes:
         """The last words of a server that goes away. An error, since this dialect's clients take silence for success;
         without an id, so that the last one still says where to go on."""
@@ -96,6 +100,7 @@ class OpenAIEncoder:
 
     # Without a blank line: with one, the official client would take the block for an event and fail on it.
     heartbeat = b": ping\n"
+    not_resumable = b": resumable=false\n"
 
 
 def error_object(code: str, message: str, param: str | None, kind: str = "api_error") -> JsonObject:

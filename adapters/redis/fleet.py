@@ -1,0 +1,76 @@
+"""What a process needs of Redis to be one of a fleet, started and stopped as one."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+
+from adapters.redis.client import RedisClient
+from adapters.redis.errors import RedisAuthenticationError
+from adapters.redis.shared_secret import shared_secret
+from adapters.redis.stream_log import RedisStreamLog
+from domain.errors import ConfigurationError
+from ports.clock import Clock
+from ports.occupancy import Occupancy
+
+SECRET_PAUSE = 1.0
+"""Seconds between two questions for the fleet's secret, as long as Redis cannot tell it."""
+
+
+class RedisFleet(Occupancy):
+    """The client and the stream log of one process; `adopt` is given the secret that the fleet shares."""
+
+    def __init__(self, client: RedisClient, log: RedisStreamLog, clock: Clock, adopt: Callable[[bytes], None]) -> None:
+        self._client = client
+        self._log = log
+        self._clock = clock
+        self._adopt = adopt
+        self._joining: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis does not serve, in a word; None while it does."""
+        failure = self._client.failure
+        return None if failure is None else failure.word
+
+    async def start(self) -> None:
+        """Connects; a Redis that cannot be reached is waited for in the background.
+
+        Raises `ConfigurationError` if it does not accept the credentials.
+        """
+        await self._client.start()
+        if isinstance(self._client.failure, RedisAuthenticationError):
+            await self._client.aclose()
+            raise ConfigurationError("REDIS_URL, REDIS_PASSWORD: Redis does not accept these credentials")
+        self._log.start()
+        secret = secrets.token_bytes(32)
+        self._adopt(secret)
+        if not await self._join(secret):
+            self._joining = asyncio.create_task(self._keep_joining(secret))
+
+    async def aclose(self) -> None:
+        """Writes what is on its way and closes all connections."""
+        if self._joining is not None:
+            self._joining.cancel()
+            await asyncio.gather(self._joining, return_exceptions=True)
+        await self._log.aclose()
+        await self._client.aclose()
+
+    async def _join(self, secret: bytes) -> bool:
+        shared = await shared_secret(self._client, secret)
+        if shared is not None:
+            self._adopt(shared)
+        return shared is not None
+
+    async def _keep_joining(self, secret: bytes) -> None:
+        while not await self._join(secret):
+            await self._clock.sleep(SECRET_PAUSE)
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How it stands with Redis."""
+        client = self._client
+        return {
+            "headgate_redis_up": lambda: float(client.healthy),
+            "headgate_redis_connections": lambda: client.connections,
+            "headgate_redis_commands": lambda: client.commands,
+            "headgate_redis_round_trips": lambda: client.round_trips,
+        }
