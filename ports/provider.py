@@ -1,9 +1,9 @@
 """The provider port."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.model import CompletionRequest, Delta
 
@@ -27,3 +27,15 @@ class Provider(Protocol):
     @abstractmethod
     async def aclose(self) -> None:
         """Closes idle connections. Attempts that are open end by their own contexts."""
+
+
+@runtime_checkable
+class Delivery(Protocol):
+    """An optional power of an answer: it hands over batches in the moment in which they arrive, without a task."""
+
+    @abstractmethod
+    async def deliver(self, take: Callable[[Sequence[Delta]], None]) -> None:
+        """Calls `take` with what iterating would give, and returns where that would end.
+
+        Raises what iterating raises, and what `take` raises, which ends the delivery.
+        """

@@ -1,7 +1,7 @@
 """The stream log port: the one mechanism between those who produce and those who read."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from domain.model import Batch, Event, Lease, Position, StreamInfo, Terminal
@@ -33,10 +33,13 @@ class Reader(Protocol):
         """Whether another replica could go on where this reader is: False while the shared log cannot be written."""
 
     @abstractmethod
-    async def read(self) -> Batch | None:
+    async def read(self, take: Callable[[Batch], bool] | None = None) -> Batch | None:
         """The next events, as soon as there are any; at most 256 at once. None after a nudge, a `close`, or the end.
 
-        Only one task reads at a time. Raises `StreamNotResumableError` if the log was lost meanwhile.
+        While it waits, `take` is offered each batch in the moment in which it is there, without a task being woken; it
+        must be quick and never raise. What it declines by False, `read` returns, and so it does with the last batch of
+        a stream and with whatever comes while the stream is not `resumable`. Only one task reads at a time. Raises
+        `StreamNotResumableError` if the log was lost meanwhile.
         """
 
     @abstractmethod
@@ -69,13 +72,20 @@ class StreamLog(Protocol):
         """
 
     @abstractmethod
-    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
-        """Appends, then wakes the readers. A terminal event (only ever the last) closes the stream in the same step.
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        """Takes the events; readers see them once they are in the log, which may be after it returns: many go there
+        together. A terminal event (only ever the last) closes the stream in the same step.
 
-        It may return before the events are in the log, so that many go there together; readers see them only then.
-        After a terminal event has been appended all are. Raises `StreamLogFullError`, if the events do not fit (a
+        Raises `StreamLogFullError`, if the events do not fit (a
         terminal event always fits), and `StreamNotResumableError` if the stream is closed or no longer the lease's,
         as far as is known by then.
+        """
+
+    @abstractmethod
+    async def settle(self, lease: Lease) -> None:
+        """Returns once all that was appended is in the log, or never will be and readers here have it all the same.
+
+        Raises `StreamNotResumableError` if the stream was not the lease's any more.
         """
 
     @abstractmethod

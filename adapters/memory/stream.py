@@ -1,6 +1,7 @@
 """One stream in memory and its readers: the path of each event."""
 
 import asyncio
+from collections.abc import Callable
 
 from domain.errors import StreamNotResumableError
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
@@ -25,14 +26,12 @@ class MemoryStream:
         """Whether all that was read here can be read elsewhere too."""
         self.lost = False
         """Whether the rest of it is gone."""
-        self.waiting: dict[asyncio.Future[None], None] = {}
+        self.waiting: dict[MemoryReader, None] = {}
 
     def wake(self) -> None:
         """Lets the readers that wait look again."""
-        for waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self.waiting.clear()
+        for reader in [reader for reader in self.waiting if not reader.take_on()]:
+            self.waiting.pop(reader, None)
 
 
 class MemoryReader(Reader):
@@ -42,12 +41,13 @@ class MemoryReader(Reader):
     kept for it beyond the log's bound is one stream, so at most `max_stream_bytes`, until it is closed.
     """
 
-    __slots__ = ("_closed", "_next", "_nudged", "_stream", "_waiter", "info", "reset")
+    __slots__ = ("_closed", "_next", "_nudged", "_stream", "_take", "_waiter", "info", "reset")
 
     def __init__(self, stream: MemoryStream, after: Position | None) -> None:
         self.info = stream.info
         self._stream = stream
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[Batch], bool] | None = None
         self._nudged = False
         self._closed = False
         known = after is not None and after.epoch == self.info.epoch and 0 <= after.seq < len(stream.events)
@@ -70,11 +70,11 @@ class MemoryReader(Reader):
         last = self._stream.events[-1] if self.ended else None
         return last if isinstance(last, TERMINAL) else None
 
-    async def read(self) -> Batch | None:
+    async def read(self, take: Callable[[Batch], bool] | None = None) -> Batch | None:
         """The next events. None, without waiting, once the reader is closed or at the end."""
         stream = self._stream
         if self._next == len(stream.events) and not (self._nudged or self._closed or stream.closed or stream.lost):
-            await self._wait()
+            await self._wait(take)
         if self._closed:
             return None
         first = self._next
@@ -87,15 +87,30 @@ class MemoryReader(Reader):
         self._next = first + len(events)
         return Batch(first, events)
 
-    async def _wait(self) -> None:
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        waiting = self._stream.waiting
-        waiting[waiter] = None
+    async def _wait(self, take: Callable[[Batch], bool] | None) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._take = take
+        self._stream.waiting[self] = None
         try:
-            await waiter
+            await self._waiter
         finally:
-            self._waiter = None
-            waiting.pop(waiter, None)
+            self._waiter = self._take = None
+            self._stream.waiting.pop(self, None)
+
+    def take_on(self) -> bool:
+        """What is new goes to `take`, or ends the waiting; whether the reader waits on. The stream itself calls it."""
+        stream, waiter = self._stream, self._waiter
+        if waiter is None or waiter.done():
+            return False
+        if self._take is not None and stream.resumable and not stream.closed:
+            first = self._next
+            events = stream.events[first : first + MAX_READ]
+            if events and self._take(Batch(first, events)):
+                self._next = first + len(events)
+                if self._next == len(stream.events):
+                    return True
+        waiter.set_result(None)
+        return False
 
     def nudge(self) -> None:
         """Makes the `read` that waits return None, or else the next one that would have to wait.

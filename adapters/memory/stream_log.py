@@ -35,7 +35,7 @@ class MemoryStreamLog(StreamLog, Occupancy):
         self._store.add(MemoryStream(info, key))
         return Lease(info.stream_id, FENCE)
 
-    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
         """Appends and wakes the readers. Nothing is stored if it raises."""
         stream = self._store.get(lease.stream_id)
         if stream is None or stream.closed or lease.fence != FENCE:
@@ -46,6 +46,9 @@ class MemoryStreamLog(StreamLog, Occupancy):
             self._store.close(stream)
         if stream.waiting:
             stream.wake()
+
+    async def settle(self, lease: Lease) -> None:
+        """What was appended is there."""
 
     async def follow(self, stream_id: str, after: Position | None = None) -> MemoryReader | None:
         """A reader, or None if the stream expired, was evicted or never was."""

@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._feed: Callable[[bytes], bool] | None = None
         self._drain_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -68,6 +69,30 @@ class Connection(asyncio.Protocol):
         """Done when something has changed. One waits at a time; cancelling it does no harm."""
         self._waiter = self._loop.create_future()
         return self._waiter
+
+    async def pour(self, feed: Callable[[bytes], bool]) -> bool:
+        """Hands more of the body to `feed`, in the moment in which it arrives; False once `feed` wants no more of it.
+
+        True at the end of the body and after a failure, if there is still something to take. Raises what `feed` does.
+        """
+        self._feed = feed
+        try:
+            await self.wait()
+        finally:
+            wanted, self._feed = self._feed is not None, None
+        return wanted
+
+    def _pours_on(self, feed: Callable[[bytes], bool]) -> bool:
+        """Hands over what has arrived; whether nothing else needs the one who waits."""
+        try:
+            if feed(self.take()):
+                return not self.complete and self.failure is None
+            self._feed = None
+        except Exception as error:  # noqa: BLE001 - it is raised where the body is waited for
+            self._feed = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+        return False
 
     def take(self) -> bytes:
         """All of the body that is here, and makes room for more."""
@@ -110,7 +135,8 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         if self._drain_timer is not None:
             self._check_drained()
-        self._wake()
+        if self._feed is None or not self.body or not self._pours_on(self._feed):
+            self._wake()
 
     def eof_received(self) -> None:
         """The provider says no more; the transport closes itself."""

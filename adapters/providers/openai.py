@@ -1,7 +1,7 @@
 """The provider for OpenAI's dialect: OpenAI, DeepSeek, vLLM, Ollama and every other address that speaks it."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from adapters.providers.openai_errors import status_error, stream_error
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
 from domain.model import CompletionRequest, Delta
-from ports.provider import Provider
+from ports.provider import Delivery, Provider
 
 MAX_ERROR_BODY_BYTES = 64 << 10
 
@@ -47,7 +47,7 @@ class OpenAIProvider(Provider):
         await self._upstream.aclose()
 
 
-class OpenAIAnswer(AsyncIterator[list[Delta]]):
+class OpenAIAnswer(AsyncIterator[list[Delta]], Delivery):
     """One call and its answer: a context to be in, and the batches of deltas to iterate over in it."""
 
     __slots__ = (
@@ -103,6 +103,28 @@ class OpenAIAnswer(AsyncIterator[list[Delta]]):
             if deltas:
                 return deltas
         raise StopAsyncIteration
+
+    async def deliver(self, take: Callable[[Sequence[Delta]], None]) -> None:
+        """What iterating gives, without a task in between: each read of the socket ends in `take`."""
+        parser = self._parser
+        if parser is None:
+            async for batch in self:
+                take(batch)
+            return
+
+        def feed(data: bytes) -> bool:
+            deltas = self._take(parser.feed(data))
+            if deltas:
+                take(deltas)
+            if self._failure is not None:
+                raise self._failure
+            return not self._over
+
+        try:
+            await self._response.pour(feed)
+        except ProviderConnectionError:
+            if self._unfinished > 0:
+                raise
 
     async def _open(self, response: UpstreamResponse) -> None:
         """Reads the head: a stream, a whole completion, or an error."""

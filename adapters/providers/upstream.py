@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -160,6 +160,21 @@ class UpstreamResponse:
                 raise self._failure(connection) from connection.cause
             await connection.wait()
         return connection.take()
+
+    async def pour(self, feed: Callable[[bytes], bool]) -> None:
+        """Hands the body to `feed` as it arrives, to its end or until `feed` wants no more. Raises as `read` does, and
+        what `feed` raises."""
+        connection = self._connection
+        while True:
+            if connection.body:
+                if not feed(connection.take()):
+                    return
+            elif connection.complete:
+                return
+            elif connection.failure is not None:
+                raise self._failure(connection) from connection.cause
+            elif not await connection.pour(feed):
+                return
 
     def finish(self) -> None:
         """Nothing more is wanted of the body, whose end is due: if it comes soon the connection is kept."""

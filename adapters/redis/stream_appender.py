@@ -6,7 +6,7 @@ its log stands, for as long as its lease may still hold.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from adapters.memory.stream_store import StreamStore
@@ -75,7 +75,7 @@ class StreamAppender:
         self._open.add(mirror)
         self._submit(mirror)
 
-    def append(self, mirror: StreamMirror, events: list[Event]) -> None:
+    def append(self, mirror: StreamMirror, events: Sequence[Event]) -> None:
         """Takes events: readers see them when the log has them, or at once while it cannot be written."""
         mirror.pending += events
         if not mirror.resumable:

@@ -22,7 +22,6 @@ from adapters.redis.stream_follower import PRESENCE_MS, StreamFollower
 from adapters.redis.stream_mirror import (
     CLAIM,
     META,
-    PENDING_EVENTS,
     PROCESS,
     MirrorReader,
     StreamMirror,
@@ -121,8 +120,8 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
             claiming.set_result(found)
         return Lease(info.stream_id, FENCE)
 
-    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
-        """Takes the events; waits only for a terminal event, or while too many are on their way."""
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        """Takes the events for the next round trip."""
         mirror = self._store.get(lease.stream_id)
         if mirror is None or not mirror.owned or mirror.closed or lease.fence != mirror.fence:
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
@@ -131,8 +130,12 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         if not events:
             return
         self._store.reserve(mirror, events)
-        self._appender.append(mirror, [*events])
-        if isinstance(events[-1], TERMINAL) or len(mirror.pending) > PENDING_EVENTS:
+        self._appender.append(mirror, events)
+
+    async def settle(self, lease: Lease) -> None:
+        """Waits for one round trip, or two; at most as long as the client waits for Redis."""
+        mirror = self._store.get(lease.stream_id)
+        if mirror is not None:
             await mirror.settle()
             if not mirror.owned:
                 raise StreamNotResumableError("The stream is no longer this producer's.")

@@ -12,8 +12,6 @@ META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim
 """Prefixes of keys. A stream's id follows in braces: on a cluster its two keys are in one slot."""
 MAX_PIECE_EVENTS = 256
 MAX_PIECE_BYTES = 256 * 1024
-PENDING_EVENTS = 1_024
-"""How many events of one stream may be on their way; then its producer waits."""
 
 _INFO = msgspec.msgpack.Decoder(tuple[str, str, str, int, str])
 

@@ -15,6 +15,7 @@ from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.routing import Router, Target
 from domain.services.sweeper import Alarm, Sweeper
 from ports.clock import Clock
+from ports.provider import Delivery
 from ports.stream_log import StreamLog
 
 # After the finish reason only usage and an end mark can follow; a provider that sends neither is not waited for (R5).
@@ -175,20 +176,27 @@ class Attempts:
         return Complete(progress.finish_reason, progress.usage, progress.model or target.model, target.name)
 
     async def _pump(self, progress: Progress, target: Target, alarm: Alarm) -> None:
-        """From the provider to the log, a batch at a time. This loop is the path of each event."""
+        """From the provider to the log, a batch at a time. `take` is the path of each event."""
         append, monotonic, idle = self._log.append, self._clock.monotonic, self._timeouts.idle
         lease = progress.lease
+
+        def take(batch: Sequence[Delta]) -> None:
+            append(lease, batch)
+            now = monotonic()
+            if progress.first_event_at is None:
+                progress.first_event_at = now
+            else:
+                progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
+            progress.last_event_at = now
+            progress.take(batch)
+            alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
+
         async with target.provider.stream(progress.request, target.model, progress.thread_id) as answer:
+            if isinstance(answer, Delivery):
+                await answer.deliver(take)
+                return
             async for batch in answer:
-                await append(lease, batch)
-                now = monotonic()
-                if progress.first_event_at is None:
-                    progress.first_event_at = now
-                else:
-                    progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
-                progress.last_event_at = now
-                progress.take(batch)
-                alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
+                take(batch)
 
     def _silent(self, progress: Progress, target: Target, started: float) -> ProviderTimeoutError:
         phase = "first_event" if progress.first_event_at is None else "idle"

@@ -158,7 +158,7 @@ class Generations:
                 thread_id=generation.context.thread_id,
                 details={"retry_after": 5, "seconds": self._queue_wait},
             ) from error
-        await self._log.append(lease, [Status(StatusState.STARTED)])
+        self._log.append(lease, [Status(StatusState.STARTED)])
 
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
@@ -168,7 +168,8 @@ class Generations:
         generation.terminal = terminal
         self._forget(generation)
         try:
-            await self._log.append(progress.lease, [terminal])
+            self._log.append(progress.lease, [terminal])
+            await self._log.settle(progress.lease)
         except SSEBaseError:
             # The stream is no longer ours: its readers have their end from elsewhere, and we still settle.
             terminal = Cancelled("fenced")

@@ -200,7 +200,7 @@ class StreamService:
                     await self._admission.settle(caller, cost.tokens, 0)
                     return attachment
             if not ticket.granted.done():
-                await self._log.append(lease, [Status(StatusState.QUEUED, ticket.ahead)])
+                self._log.append(lease, [Status(StatusState.QUEUED, ticket.ahead)])
         except BaseException:
             await self._admission.leave(ticket)
             await self._admission.settle(caller, cost.tokens, 0)
@@ -239,7 +239,7 @@ class StreamService:
     ) -> Attachment:
         """A stored answer as a stream of its own (K3)."""
         info = self._new_stream(request, context)
-        await self._log.append(await self._log.open(info), answer.events)
+        self._log.append(await self._log.open(info), answer.events)
         self._record(info, context, tier, Outcome.SERVED, started)
         return await self._follow(info, context, tier, None, None)
 

@@ -21,7 +21,7 @@ from domain.services.generations import failed
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.connection import ReaderConnection
-from entrypoints.http.protocol import ABORT
+from entrypoints.http.protocol import DIRECT, DirectWriter
 from ports.clock import Clock
 
 # One write of this size at most: the server then waits for the client before it takes the next (S11).
@@ -111,13 +111,13 @@ class StreamResponse(EventSourceResponse):
         self._sending = False
         self._started = False
         self._resumable = True
-        self._abort: Callable[[], None] | None = None
+        self._direct: DirectWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Writes the stream until it ends, the client leaves, or the process goes away."""
         connection = ReaderConnection(self._attachment, receive)
-        self._abort = scope.get("extensions", {}).get(ABORT)
+        self._direct = scope.get("extensions", {}).get(DIRECT)
         self._task = asyncio.current_task()
         self._streams.add(self)
         self._alarm = self._streams.sweeper.alarm(self._streams.hold, self._ring)
@@ -143,7 +143,7 @@ class StreamResponse(EventSourceResponse):
         if self._error is None:
             await self._start(send)
             await self._write(send, self._preamble)
-            batch = await self._attachment.reader.read()
+            batch = await self._attachment.reader.read(self._push)
         else:
             batch = await self._attachment.reader.read()
             if connection.gone:
@@ -161,7 +161,7 @@ class StreamResponse(EventSourceResponse):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
     async def _copy(self, connection: ReaderConnection, batch: Batch | None, send: Send) -> None:
-        """From the log to the client. This loop is the path of each event."""
+        """From the log to the client: what `_push` has not written already."""
         reader, encode = self._attachment.reader, self._encoder.encode
         while not connection.gone:
             if batch is not None:
@@ -176,7 +176,21 @@ class StreamResponse(EventSourceResponse):
             if self._leaving:
                 await self._write(send, self._encoder.farewell(random.randint(*RETRY_MS)))  # noqa: S311 - jitter
                 return
-            batch = await reader.read()
+            batch = await reader.read(self._push)
+
+    def _push(self, batch: Batch) -> bool:
+        """Writes a batch in the moment in which it is appended, without a turn of this response's task: the path of
+        each event. Whatever needs more than that is declined, and `_copy` does it."""
+        direct = self._direct
+        if direct is None or not direct.ready or self._leaving:
+            return False
+        body = self._encoder.encode(batch)
+        if len(body) > MAX_WRITE:
+            return False
+        if body:
+            direct.write(body)
+        self._alarm.at = self._streams.clock.monotonic() + self._streams.heartbeat
+        return True
 
     async def _write(self, send: Send, body: bytes) -> None:
         """Writes `body`; while that is under way the alarm means a client that takes nothing, else a silent stream."""
@@ -194,8 +208,8 @@ class StreamResponse(EventSourceResponse):
         if not self._sending:
             self._alarm = self._streams.sweeper.alarm(self._streams.heartbeat, self._ring)
             self._attachment.reader.nudge()
-        elif self._abort is not None:
-            self._abort()
+        elif self._direct is not None:
+            self._direct.abort()
         elif self._task is not None:
             self._task.cancel()  # a server without our protocol: it closes the connection when the app gives up
 

@@ -12,7 +12,7 @@ from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD
 from domain.errors import StreamLogFullError
 from domain.model import Delta, Lease, ToolCallDelta
-from tests.contracts.events import END, deltas, follow, info, read_to_end, waiting_read
+from tests.contracts.events import END, append, deltas, follow, info, read_to_end, waiting_read
 
 ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
 """The weight of a stream with one delta of one character."""
@@ -20,7 +20,7 @@ ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
 
 async def filled(log: MemoryStreamLog, name: str, *, closed: bool) -> Lease:
     lease = await log.open(info(name))
-    await log.append(lease, [*deltas(1), END] if closed else deltas(1))
+    await append(log, lease, [*deltas(1), END] if closed else deltas(1))
     return lease
 
 
@@ -33,7 +33,7 @@ async def test_the_streams_that_ended_first_make_room() -> None:
     log = MemoryStreamLog(clock, max_bytes=3 * ONE)
     second = await filled(log, "second", closed=False)
     await filled(log, "first", closed=True)
-    await log.append(second, [END])
+    await append(log, second, [END])
     await filled(log, "open", closed=False)
     assert await kept(log, "first", "second", "open") == ["first", "second", "open"]
     await filled(log, "next", closed=True)
@@ -45,14 +45,14 @@ async def test_an_append_evicts_what_is_closed_and_then_is_full() -> None:
     log = MemoryStreamLog(clock, max_bytes=3 * ONE)
     lease = await filled(log, "open", closed=False)
     await filled(log, "closed", closed=True)
-    await log.append(lease, [Delta("x" * (ONE - EVENT_OVERHEAD))])
+    await append(log, lease, [Delta("x" * (ONE - EVENT_OVERHEAD))])
     assert await kept(log, "closed") == ["closed"]
-    await log.append(lease, [Delta("y")])
+    await append(log, lease, [Delta("y")])
     assert await kept(log, "closed") == []
     with pytest.raises(StreamLogFullError) as caught:
-        await log.append(lease, [Delta("z" * ONE)])
+        await append(log, lease, [Delta("z" * ONE)])
     assert caught.value.details == {"max_bytes": 3 * ONE}
-    await log.append(lease, [END])
+    await append(log, lease, [END])
     assert len(await read_to_end(await follow(log, stream_id="open"))) == 4
 
 
@@ -65,7 +65,7 @@ async def test_open_streams_are_never_evicted_and_a_log_full_of_them_takes_no_mo
         await log.open(info("three"))
     with pytest.raises(StreamLogFullError):
         await log.open_shared(info("three"), "key")
-    await log.append(lease, [END])
+    await append(log, lease, [END])
     assert isinstance(await log.open_shared(info("three"), "key"), Lease)
     assert await kept(log, "one", "two", "three") == ["two", "three"]
 
@@ -86,7 +86,7 @@ async def test_tool_calls_without_raw_bytes_have_weight() -> None:
     log = MemoryStreamLog(clock, max_bytes=100 * ONE, max_stream_bytes=ONE + 1_000)
     lease = await filled(log, "one", closed=False)
     with pytest.raises(StreamLogFullError):
-        await log.append(lease, [Delta(tool_calls=(ToolCallDelta(0, arguments="x" * 1_000),))])
+        await append(log, lease, [Delta(tool_calls=(ToolCallDelta(0, arguments="x" * 1_000),))])
 
 
 async def test_expired_streams_are_let_go_when_others_open() -> None:
@@ -124,7 +124,7 @@ async def test_a_cancelled_read_leaves_nothing_in_the_stream() -> None:
     lease = await log.open(info("one"))
     waiting = await waiting_read(await follow(log, stream_id="one"))
     waiting.cancel()
-    await log.append(lease, deltas(1))  # before the cancelled task has run
+    await append(log, lease, deltas(1))  # before the cancelled task has run
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not log._store._streams["one"].waiting
@@ -148,10 +148,10 @@ async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[t
             if step == "open":
                 live[f"s-{number}"] = await log.open(info(f"s-{number}")), []
             elif step == "append" and live:
-                await log.append(live[name][0], [Delta("x" * size)])
+                await append(log, live[name][0], [Delta("x" * size)])
                 live[name][1].append(Delta("x" * size))
             elif step == "end" and live:
-                await log.append(live.pop(name)[0], [END])
+                await append(log, live.pop(name)[0], [END])
             elif step == "wait":
                 await clock.advance(size / 1_000)
         except StreamLogFullError:
@@ -159,5 +159,5 @@ async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[t
         assert log._store._bytes <= 6 * ONE
         assert log._store._bytes == sum(stream.size for stream in log._store._streams.values())
     for name, (lease, events) in live.items():
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         assert await read_to_end(await follow(log, stream_id=name)) == [*events, END]

@@ -144,9 +144,11 @@ class Elsewhere(StreamLog):
     async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:
         return await self.writing.open_shared(info, key)
 
-    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
-        await self.writing.append(lease, events)
-        await until(lambda: self.writing.idle)
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        self.writing.append(lease, events)
+
+    async def settle(self, lease: Lease) -> None:
+        await self.writing.settle(lease)
 
     async def follow(self, stream_id: str, after: Position | None = None) -> Reader | None:
         return await self.reading.follow(stream_id, after)

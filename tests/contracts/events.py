@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from domain.model import Complete, Delta, Event, Position, StreamInfo
+from domain.model import Complete, Delta, Event, Lease, Position, StreamInfo
 from ports.stream_log import Reader, StreamLog
 
 EPOCH = "k3x9q2"
@@ -17,6 +17,12 @@ def info(stream_id: str = "s-1", epoch: str = EPOCH) -> StreamInfo:
 
 def deltas(count: int, first: int = 0) -> list[Event]:
     return [Delta(text=str(number)) for number in range(first, first + count)]
+
+
+async def append(log: StreamLog, lease: Lease, events: Sequence[Event]) -> None:
+    """Appends, and waits until that is in the log."""
+    log.append(lease, events)
+    await log.settle(lease)
 
 
 async def follow(log: StreamLog, after: Position | None = None, stream_id: str = "s-1") -> Reader:

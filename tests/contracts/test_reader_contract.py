@@ -6,14 +6,26 @@ import pytest
 
 from domain.model import Batch, Position
 from tests.contracts.cases import OpenStreamLog
-from tests.contracts.events import DEADLINE, END, EPOCH, deltas, follow, info, read, read_to_end, result, waiting_read
+from tests.contracts.events import (
+    DEADLINE,
+    END,
+    EPOCH,
+    append,
+    deltas,
+    follow,
+    info,
+    read,
+    read_to_end,
+    result,
+    waiting_read,
+)
 
 
 async def test_a_resume_goes_on_after_its_position(open_stream_log: OpenStreamLog) -> None:
     """S3."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(5), END])
+        await append(log, lease, [*deltas(5), END])
         reader = await follow(log, Position(EPOCH, 2))
         assert (reader.reset, reader.ended) == (False, False)
         assert await reader.read() == Batch(3, [*deltas(2, first=3), END])
@@ -23,11 +35,11 @@ async def test_a_resume_at_the_last_event_of_an_open_stream_waits_for_the_next(o
     """S3."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, deltas(3))
+        await append(log, lease, deltas(3))
         reader = await follow(log, Position(EPOCH, 2))
         assert (reader.reset, reader.ended) == (False, False)
         waiting = await waiting_read(reader)
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         assert await result(waiting) == Batch(3, [END])
         assert reader.ended
 
@@ -36,7 +48,7 @@ async def test_a_resume_at_the_terminal_event_has_nothing_left_to_read(open_stre
     """S4."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(2), END])
+        await append(log, lease, [*deltas(2), END])
         reader = await follow(log, Position(EPOCH, 2))
         assert (reader.reset, reader.ended) == (False, True)
 
@@ -52,7 +64,7 @@ async def test_a_position_that_is_not_of_this_log_gets_a_reset_and_the_whole(
     """S5: never a silent gap."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(2), END] if closed else deltas(3))
+        await append(log, lease, [*deltas(2), END] if closed else deltas(3))
         reader = await follow(log, position)
         assert (reader.reset, reader.ended) == (True, False)
         assert await reader.read() == Batch(0, [*deltas(2), END] if closed else deltas(3))
@@ -71,8 +83,8 @@ async def test_ended_is_true_once_the_terminal_event_was_returned(open_stream_lo
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         reader = await follow(log)
-        await log.append(lease, deltas(256))
-        await log.append(lease, [END])
+        await append(log, lease, deltas(256))
+        await append(log, lease, [END])
         assert list(await read(reader)) == deltas(256)
         assert not reader.ended
         assert list(await read(reader)) == [END]
@@ -82,7 +94,7 @@ async def test_ended_is_true_once_the_terminal_event_was_returned(open_stream_lo
 async def test_a_read_after_the_end_waits_for_nothing(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         reader = await follow(log)
         await read(reader)
         async with asyncio.timeout(DEADLINE):
@@ -94,7 +106,7 @@ async def test_every_waiting_reader_is_woken_by_an_append(open_stream_log: OpenS
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         waiting = [await waiting_read(await follow(log)) for _ in range(20)]
-        await log.append(lease, deltas(2))
+        await append(log, lease, deltas(2))
         assert [await result(one) for one in waiting] == [Batch(0, deltas(2))] * 20
 
 
@@ -103,7 +115,7 @@ async def test_what_a_woken_reader_sees_is_in_the_log(open_stream_log: OpenStrea
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         waiting = await waiting_read(await follow(log))
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         first = await result(waiting)
         assert isinstance(first, Batch)
         assert await (await follow(log)).read() == first
@@ -115,7 +127,7 @@ async def test_a_slow_reader_holds_up_nobody(open_stream_log: OpenStreamLog) -> 
         lease = await log.open(info())
         slow, quick = await follow(log), await follow(log)
         for number in range(10):
-            await log.append(lease, deltas(1, first=number))
+            await append(log, lease, deltas(1, first=number))
             assert list(await read(quick)) == deltas(1, first=number)
         assert list(await read(slow)) == deltas(10)
 
@@ -129,7 +141,7 @@ async def test_a_nudge_makes_a_waiting_read_return_none(open_stream_log: OpenStr
         assert await result(first) is None
         assert not second.done()
         assert not nudged.ended
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         assert await result(second) == Batch(0, deltas(1))
         assert await nudged.read() == Batch(0, deltas(1))
 
@@ -143,7 +155,7 @@ async def test_a_nudge_between_two_reads_is_not_lost_and_counts_once(open_stream
         async with asyncio.timeout(DEADLINE):
             assert await reader.read() is None
         waiting = await waiting_read(reader)
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         assert await result(waiting) == Batch(0, deltas(1))
 
 
@@ -152,7 +164,7 @@ async def test_events_come_before_a_nudge(open_stream_log: OpenStreamLog) -> Non
         lease = await log.open(info())
         reader = await follow(log)
         waiting = await waiting_read(reader)
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         await read(await follow(log))
         reader.nudge()
         assert await result(waiting) == Batch(0, deltas(1))
@@ -168,7 +180,7 @@ async def test_close_ends_a_waiting_read_and_is_idempotent(open_stream_log: Open
         reader.close()
         reader.close()
         assert await result(waiting) is None
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         async with asyncio.timeout(DEADLINE):
             assert await reader.read() is None
         assert await read_to_end(await follow(log)) == [END]
@@ -177,7 +189,7 @@ async def test_close_ends_a_waiting_read_and_is_idempotent(open_stream_log: Open
 async def test_a_reader_can_be_closed_after_its_end(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         reader = await follow(log)
         await read(reader)
         reader.close()
@@ -193,14 +205,14 @@ async def test_a_cancelled_read_loses_no_event(open_stream_log: OpenStreamLog) -
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await log.append(lease, deltas(2))
+        await append(log, lease, deltas(2))
         assert await reader.read() == Batch(0, deltas(2))
 
 
 async def test_a_reader_that_follows_goes_on_past_the_retention(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log(retention=60.0) as (log, advance):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(300), END])
+        await append(log, lease, [*deltas(300), END])
         reader = await follow(log)
         await read(reader)
         await advance(59.0)

@@ -8,7 +8,7 @@ from domain.errors import StreamLogFullError, StreamNotResumableError
 from domain.model import Batch, Cancelled, Delta, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
 from ports.stream_log import StreamLog
 from tests.contracts.cases import OpenStreamLog
-from tests.contracts.events import END, deltas, follow, info, read, read_to_end
+from tests.contracts.events import END, append, deltas, follow, info, read, read_to_end
 
 FAILED = Failed("stream_log_full", "The stream is longer than it may be.", retryable=True)
 TERMINALS: list[Event] = [END, FAILED, Cancelled("requested")]
@@ -18,7 +18,7 @@ async def fill(log: StreamLog, lease: Lease) -> list[Event]:
     """Appends until nothing fits any more; what did."""
     for number in range(1_000):
         try:
-            await log.append(lease, deltas(1, first=number))
+            await append(log, lease, deltas(1, first=number))
         except StreamLogFullError:
             return deltas(number)
     raise AssertionError("the stream is never full")
@@ -28,8 +28,8 @@ async def test_what_was_appended_is_read_in_order_from_seq_0(open_stream_log: Op
     """S1: seq is contiguous from 0."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [Status(StatusState.QUEUED, 2), Delta("a", b'{"x":"\\u2028"}', reasoning="why")])
-        await log.append(lease, [Delta("b\u2028\x00\ud800"), END])
+        await append(log, lease, [Status(StatusState.QUEUED, 2), Delta("a", b'{"x":"\\u2028"}', reasoning="why")])
+        await append(log, lease, [Delta("b\u2028\x00\ud800"), END])
         reader = await follow(log)
         assert (reader.info, reader.reset, reader.ended) == (info(), False, False)
         assert await reader.read() == Batch(
@@ -49,16 +49,16 @@ async def test_a_batch_says_the_seq_of_its_first_event(open_stream_log: OpenStre
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         reader = await follow(log)
-        await log.append(lease, deltas(3))
+        await append(log, lease, deltas(3))
         assert await reader.read() == Batch(0, deltas(3))
-        await log.append(lease, deltas(2, first=3))
+        await append(log, lease, deltas(2, first=3))
         assert await reader.read() == Batch(3, deltas(2, first=3))
 
 
 async def test_a_read_brings_256_events_at_most(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(600), END])
+        await append(log, lease, [*deltas(600), END])
         reader = await follow(log)
         batches = [await reader.read() for _ in range(3)]
         assert [(batch.first, len(batch.events)) for batch in batches if batch] == [(0, 256), (256, 256), (512, 89)]
@@ -69,20 +69,20 @@ async def test_the_lease_is_that_of_the_stream(open_stream_log: OpenStreamLog) -
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         assert lease.stream_id == "s-1"
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         with pytest.raises(StreamNotResumableError):
-            await log.append(Lease("s-1", lease.fence - 1), deltas(1, first=1))
+            await append(log, Lease("s-1", lease.fence - 1), deltas(1, first=1))
         with pytest.raises(StreamNotResumableError):
-            await log.append(Lease("unknown", lease.fence), deltas(1))
-        await log.append(lease, [END])
+            await append(log, Lease("unknown", lease.fence), deltas(1))
+        await append(log, lease, [END])
         assert await read_to_end(await follow(log)) == [*deltas(1), END]
 
 
 async def test_streams_do_not_mix(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log() as (log, _):
         one, two = await log.open(info("one")), await log.open(info("two"))
-        await log.append(one, [*deltas(2), END])
-        await log.append(two, [*deltas(3, first=10), END])
+        await append(log, one, [*deltas(2), END])
+        await append(log, two, [*deltas(3, first=10), END])
         assert await read_to_end(await follow(log, stream_id="one")) == [*deltas(2), END]
         assert await read_to_end(await follow(log, stream_id="two")) == [*deltas(3, first=10), END]
 
@@ -91,7 +91,7 @@ async def test_the_caller_s_list_is_copied(open_stream_log: OpenStreamLog) -> No
     async with open_stream_log() as (log, _):
         lease, events = await log.open(info()), deltas(2)
         reader = await follow(log)
-        await log.append(lease, events)
+        await append(log, lease, events)
         events.clear()
         assert list(await read(reader)) == deltas(2)
 
@@ -99,8 +99,8 @@ async def test_the_caller_s_list_is_copied(open_stream_log: OpenStreamLog) -> No
 async def test_appending_nothing_is_nothing(open_stream_log: OpenStreamLog) -> None:
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [])
-        await log.append(lease, [END])
+        await append(log, lease, [])
+        await append(log, lease, [END])
         assert await read_to_end(await follow(log)) == [END]
 
 
@@ -110,10 +110,10 @@ async def test_nothing_follows_a_terminal_event(open_stream_log: OpenStreamLog, 
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
         reader = await follow(log)
-        await log.append(lease, [*deltas(1), terminal])
+        await append(log, lease, [*deltas(1), terminal])
         for event in [*deltas(1), *TERMINALS]:
             with pytest.raises(StreamNotResumableError):
-                await log.append(lease, [event])
+                await append(log, lease, [event])
         assert await read_to_end(reader) == [*deltas(1), terminal]
 
 
@@ -121,7 +121,7 @@ async def test_a_stream_id_is_never_used_again(open_stream_log: OpenStreamLog) -
     """S1."""
     async with open_stream_log() as (log, _):
         lease = await log.open(info())
-        await log.append(lease, [*deltas(1), END])
+        await append(log, lease, [*deltas(1), END])
         with pytest.raises(ValueError, match="never used again"):
             await log.open(info(epoch="other"))
         assert await read_to_end(await follow(log)) == [*deltas(1), END]
@@ -140,7 +140,7 @@ async def test_a_closed_stream_is_kept_for_the_retention_after_its_end_and_no_lo
     async with open_stream_log(retention=60.0) as (log, advance):
         lease = await log.open(info())
         await advance(100.0)  # an open stream does not expire
-        await log.append(lease, [*deltas(1), END])
+        await append(log, lease, [*deltas(1), END])
         await advance(59.0)
         assert await read_to_end(await follow(log)) == [*deltas(1), END]
         await advance(1.0)
@@ -155,14 +155,14 @@ async def test_a_stream_that_is_too_long_is_full_and_nothing_was_stored_of_what_
 ) -> None:
     async with open_stream_log(max_stream_bytes=20_000) as (log, _):
         lease = await log.open(info())
-        await log.append(lease, deltas(1))
+        await append(log, lease, deltas(1))
         for huge in (Delta("x" * 20_000), Delta(raw=b"x" * 20_000), Delta(reasoning="x" * 20_000)):
             with pytest.raises(StreamLogFullError):
-                await log.append(lease, [Delta("small"), huge])
+                await append(log, lease, [Delta("small"), huge])
         with pytest.raises(StreamLogFullError):
-            await log.append(lease, [Status(StatusState.QUEUED, 1)] * 1_000)
-        await log.append(lease, deltas(1, first=1))
-        await log.append(lease, [END])
+            await append(log, lease, [Status(StatusState.QUEUED, 1)] * 1_000)
+        await append(log, lease, deltas(1, first=1))
+        await append(log, lease, [END])
         assert await read_to_end(await follow(log)) == [*deltas(2), END]
 
 
@@ -171,7 +171,7 @@ async def test_a_terminal_event_always_fits(open_stream_log: OpenStreamLog) -> N
     async with open_stream_log(max_stream_bytes=20_000) as (log, _):
         lease = await log.open(info())
         fitted = await fill(log, lease)
-        await log.append(lease, [FAILED])
+        await append(log, lease, [FAILED])
         assert await read_to_end(await follow(log)) == [*fitted, FAILED]
 
 
@@ -192,7 +192,7 @@ async def test_a_key_is_free_again_when_its_stream_ends(open_stream_log: OpenStr
     async with open_stream_log() as (log, _):
         lease = await log.open_shared(info("first"), "key")
         assert isinstance(lease, Lease)
-        await log.append(lease, [terminal])
+        await append(log, lease, [terminal])
         assert isinstance(await log.open_shared(info("second"), "key"), Lease)
         assert await log.open_shared(info("third"), "key") == info("second")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.model import Event, Position
 from ports.stream_log import Reader, StreamLog
 from tests.contracts.cases import OpenStreamLog
-from tests.contracts.events import DEADLINE, END, EPOCH, deltas, follow, info
+from tests.contracts.events import DEADLINE, END, EPOCH, append, deltas, follow, info
 
 READERS = 3
 
@@ -58,7 +58,7 @@ async def test_every_client_sees_the_same_events_whatever_the_order_of_things(
         clients = [Client(await follow(log)) for _ in range(READERS)]
         for step, value in history:
             if step == "append":
-                await log.append(lease, deltas(value, first=len(written)))
+                await append(log, lease, deltas(value, first=len(written)))
                 written += deltas(value, first=len(written))
             elif step == "read":
                 await clients[value].read()
@@ -70,7 +70,7 @@ async def test_every_client_sees_the_same_events_whatever_the_order_of_things(
                 guest = Client(visitor, [] if visitor.reset else written[: value + 1])
                 await guest.read()
                 assert guest.seen == written[: len(guest.seen)]
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         written.append(END)
         for client in clients:
             while not client.reader.ended:
@@ -108,9 +108,9 @@ async def test_readers_that_wait_and_are_cut_get_all_of_it_while_it_is_written(
         clients = [asyncio.create_task(client(log, reads)) for reads in patience]
         written: list[Event] = []
         for count, turns in batches:
-            await log.append(lease, deltas(count, first=len(written)))
+            await append(log, lease, deltas(count, first=len(written)))
             written += deltas(count, first=len(written))
             for _ in range(turns):
                 await asyncio.sleep(0)
-        await log.append(lease, [END])
+        await append(log, lease, [END])
         assert await asyncio.gather(*clients) == [[*written, END]] * len(patience)

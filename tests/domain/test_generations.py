@@ -238,15 +238,15 @@ class LosesStreams(MemoryStreamLog):
             raise StreamLogFullError("full")
         if self.fails_at == "joined":
             other = StreamInfo("s_other", "e", info.model, info.created, "t_other")
-            await self.append(await self.open(other), [Complete("stop", None, "m", "p/m")])
+            self.append(await self.open(other), [Complete("stop", None, "m", "p/m")])
             return other
         return await super().open_shared(info, key)
 
-    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
         """The stream is somebody else's by now."""
         if self.fails_at == "append":
             raise StreamNotResumableError("fenced")
-        await super().append(lease, events)
+        super().append(lease, events)
 
     async def follow(self, stream_id: str, after: Position | None = None) -> Reader | None:  # type: ignore[override]
         """It is lost."""

@@ -14,7 +14,7 @@ from adapters.memory.stream_log import MemoryStreamLog
 from domain.model import CacheStatus, Complete, Delta, Event, Failed, Lease, StreamInfo
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
-from entrypoints.http.protocol import ABORT
+from entrypoints.http.protocol import DIRECT
 from entrypoints.http.sse import Encoder, OpenStreams, StreamResponse
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
@@ -44,6 +44,13 @@ class Client:
         await self.left.wait()
         return {"type": "http.disconnect"}
 
+    @property
+    def ready(self) -> bool:
+        return self.takes.is_set() and bool(self.sent)
+
+    def write(self, body: bytes) -> None:
+        self.sent.append({"type": "http.response.body", "body": body, "more_body": True})
+
     def abort(self) -> None:
         self.aborted = True
         self.takes.set()
@@ -54,7 +61,7 @@ class Client:
         return b"".join(message.get("body", b"") for message in self.sent)
 
     async def append(self, *events: Event) -> None:
-        await self.log.append(self.lease, events)
+        self.log.append(self.lease, events)
         await self.clock.advance(0)
 
     async def wait(self, seconds: float) -> None:
@@ -69,7 +76,7 @@ def failure(failed: Failed) -> Response:
 
 
 @asynccontextmanager
-async def responding(encoder: Encoder, *, waits: bool = True, aborts: bool = True) -> AsyncIterator[Client]:
+async def responding(encoder: Encoder, *, waits: bool = True, direct: bool = True) -> AsyncIterator[Client]:
     """A response under way to a client that takes everything until it is told not to."""
     clock = ManualClock()
     sweeper = Sweeper(clock)
@@ -82,7 +89,7 @@ async def responding(encoder: Encoder, *, waits: bool = True, aborts: bool = Tru
     response = StreamResponse(streams, attachment, encoder, {}, error=failure if waits else None)
     client = Client(log, lease, clock, sweeper, streams)
     client.takes.set()
-    scope: Scope = {"type": "http", "method": "GET", "extensions": {ABORT: client.abort} if aborts else {}}
+    scope: Scope = {"type": "http", "method": "GET", "extensions": {DIRECT: client} if direct else {}}
     task = asyncio.create_task(response(scope, client.receive, client.send))
     try:
         await clock.advance(0)
@@ -156,7 +163,7 @@ async def test_a_client_that_takes_nothing_is_aborted_after_thirty_seconds_s11(i
 
 
 async def test_without_our_protocol_the_stalled_response_gives_up_s11() -> None:
-    async with responding(NativeEncoder(INFO), waits=False, aborts=False) as client:
+    async with responding(NativeEncoder(INFO), waits=False, direct=False) as client:
         client.takes.clear()
         await client.append(Delta("a"))
         await client.wait(31)
