@@ -199,7 +199,6 @@ class StreamFollower:
         if mirror.show(len(events)):
             # Its readers keep it; who comes later asks the log, which knows how long it is kept.
             self._forget(mirror)
-            mirror.closed = True
 
     async def _watch(self, mirror: StreamMirror) -> None:
         """Says that it is read here; ends it if its producer is dead; notices if its log is gone, or out of reach."""

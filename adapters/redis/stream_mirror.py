@@ -79,16 +79,17 @@ class StreamMirror(MemoryStream):
         return events[:]
 
     def show(self, count: int) -> bool:
-        """Lets readers see the first `count` pending events; whether the last of them ends the stream."""
+        """Lets readers see the first `count` pending events; whether the stream is at its end with them."""
         shown = self.pending[:count]
         del self.pending[:count]
         self.events += shown
         if not self.pending and self.settled is not None:
             self.settled.set_result(None)
             self.settled = None
-        if shown and self.waiting:
+        if shown:
+            self.closed = isinstance(shown[-1], TERMINAL)  # before a reader sees the event: it is the last
             self.wake()
-        return bool(shown) and isinstance(shown[-1], TERMINAL)
+        return self.closed
 
     async def settle(self) -> None:
         """Returns when nothing is pending. The client's deadlines bound that: then all is shown, in the log or not."""

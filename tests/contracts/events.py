@@ -1,9 +1,9 @@
 """Streams and events for the stream log's suites, and a way to read all of one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from domain.model import Complete, Delta, Event, Lease, Position, StreamInfo
+from domain.model import Batch, Complete, Delta, Event, Lease, Position, StreamInfo
 from ports.stream_log import Reader, StreamLog
 
 EPOCH = "k3x9q2"
@@ -47,9 +47,9 @@ async def read_to_end(reader: Reader) -> list[Event]:
     return events
 
 
-async def waiting_read(reader: Reader) -> "asyncio.Task[object]":
+async def waiting_read(reader: Reader, take: Callable[[Batch], bool] | None = None) -> "asyncio.Task[object]":
     """A read that has begun to wait."""
-    task: asyncio.Task[object] = asyncio.create_task(reader.read())
+    task: asyncio.Task[object] = asyncio.create_task(reader.read(take))
     for _ in range(5):
         await asyncio.sleep(0)
     assert not task.done()

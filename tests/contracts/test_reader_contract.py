@@ -19,6 +19,7 @@ from tests.contracts.events import (
     result,
     waiting_read,
 )
+from tests.service import until
 
 
 async def test_a_resume_goes_on_after_its_position(open_stream_log: OpenStreamLog) -> None:
@@ -130,6 +131,52 @@ async def test_a_slow_reader_holds_up_nobody(open_stream_log: OpenStreamLog) -> 
             await append(log, lease, deltas(1, first=number))
             assert list(await read(quick)) == deltas(1, first=number)
         assert list(await read(slow)) == deltas(10)
+
+
+async def test_what_comes_while_a_read_waits_is_offered_first(open_stream_log: OpenStreamLog) -> None:
+    """What is taken is not returned; the last batch is returned, not offered."""
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        reader, offered = await follow(log), list[Batch]()
+
+        def take(batch: Batch) -> bool:
+            offered.append(batch)
+            return True
+
+        reading = await waiting_read(reader, take)
+        await append(log, lease, deltas(2))
+        await until(lambda: len(offered) == 1)
+        await append(log, lease, deltas(300, first=2))
+        await until(lambda: sum(len(batch.events) for batch in offered) == 258)
+        assert await result(reading) == Batch(258, deltas(44, first=258))
+        reading = await waiting_read(reader, take)
+        await append(log, lease, [*deltas(1, first=302), END])
+        assert await result(reading) == Batch(302, [*deltas(1, first=302), END])
+        assert reader.ended
+        assert [batch.first for batch in offered] == [0, 2]
+
+
+async def test_what_is_declined_is_returned(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        reader = await follow(log)
+        reading = await waiting_read(reader, lambda _: False)
+        await append(log, lease, deltas(2))
+        assert await result(reading) == Batch(0, deltas(2))
+        waiting = await waiting_read(reader)
+        reader.nudge()
+        assert await result(waiting) is None
+
+
+async def test_a_nudge_ends_a_read_whose_batches_are_taken(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        reader, offered = await follow(log), list[Batch]()
+        reading = await waiting_read(reader, lambda batch: offered.append(batch) is None)
+        await append(log, lease, deltas(2))
+        await until(lambda: len(offered) == 1)
+        reader.nudge()
+        assert await result(reading) is None
 
 
 async def test_a_nudge_makes_a_waiting_read_return_none(open_stream_log: OpenStreamLog) -> None:
