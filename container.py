@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from dependency_injector import containers, providers
@@ -30,12 +31,13 @@ from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
 from adapters.redis.cache import RedisCache
-from adapters.redis.client import RedisClient
+from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.stream_log import RedisStreamLog
 from adapters.registry import Registry, bind_providers
 from adapters.settings import Settings
+from domain import stages
 from domain.model import Caller
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
@@ -60,6 +62,9 @@ from ports.stream_log import StreamLog
 L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
 """No answer may fill more of the cache than this part of it."""
+
+SHARED_THREAD = "~redis"
+"""No caller's: theirs begin with a letter or a digit."""
 
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
@@ -138,8 +143,20 @@ def _redis_client(settings: Settings, tracker: ExecutionTracker) -> RedisClient 
     host = redis.host or "localhost"
     connect = connector(url, host=host, port=redis.port, db=redis.db, password=password)
     return RedisClient(
-        connect, tracker.track_substage, log_redis_state, pool_min=redis.pool_min, pool_max=redis.pool_max
+        connect, _redis_timing(tracker), log_redis_state, pool_min=redis.pool_min, pool_max=redis.pool_max
     )
+
+
+def _redis_timing(tracker: ExecutionTracker) -> Timing:
+    """What no request waits for by itself (a group commit serves many) is timed in a thread of its own."""
+    tracker.force(SHARED_THREAD)
+
+    def timing(stage: str, name: str) -> AbstractContextManager[object]:
+        if stages.CURRENT_STAGE.get() is None:
+            return tracker.track_stage(stage, name, SHARED_THREAD)
+        return tracker.track_substage(stage, name)
+
+    return timing
 
 
 def _l2(settings: Settings, client: RedisClient | None) -> Cache | None:

@@ -29,6 +29,8 @@ class RedisFleet(Occupancy):
     @property
     def trouble(self) -> str | None:
         """Why Redis does not serve, in a word; None while it does."""
+        if self._log.broken:
+            return "DEFECT"
         failure = self._client.failure
         return None if failure is None else failure.word
 

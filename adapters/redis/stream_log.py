@@ -78,7 +78,14 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
     def start(self) -> None:
         """Starts to write and to read. Needs a running event loop."""
         for work in (self._appender.run(), self._appender.watch(), self._follower.run(), self._follower.watch()):
-            self._tasks.append(asyncio.create_task(work))
+            task = asyncio.create_task(work)
+            task.add_done_callback(_report)
+            self._tasks.append(task)
+
+    @property
+    def broken(self) -> bool:
+        """Whether a part of it has ended by a defect of ours: then this process should be replaced."""
+        return any(task.done() for task in self._tasks)
 
     async def aclose(self) -> None:
         """Writes what is on its way, one second at most, and ends all tasks. The client is the caller's."""
@@ -193,3 +200,8 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
             return decode_info(found) if isinstance(found, bytes) else None
         except (RedisClientError, msgspec.MsgspecError):
             return None
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": "the stream log has a defect", "exception": error})
