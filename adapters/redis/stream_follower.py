@@ -79,7 +79,6 @@ class StreamFollower:
         finding = self._finding.get(stream_id)
         if finding is None:
             finding = self._finding[stream_id] = asyncio.create_task(self._find(stream_id))
-            finding.add_done_callback(lambda _: self._finding.pop(stream_id, None))
         return await asyncio.shield(finding)
 
     def adopt(self, mirror: StreamMirror) -> None:
@@ -112,6 +111,14 @@ class StreamFollower:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _find(self, stream_id: str) -> StreamMirror | None:
+        try:
+            return await self._look_up(stream_id)
+        finally:
+            # By the task itself, not by a callback: who came between its end and the callback would find it, never
+            # have to wait for it, and so never let the callback run.
+            del self._finding[stream_id]
+
+    async def _look_up(self, stream_id: str) -> StreamMirror | None:
         known = await self._client.evalsha(WATCH, self._keys(stream_id), self._watch_args)
         if not isinstance(known, list):
             return None
