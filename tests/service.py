@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO
 
 import httpx
 from dependency_injector import providers
@@ -98,14 +99,19 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def process(environ: Mapping[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`headgate serve` in a process of its own, ready to answer; and its URL. It is killed if it is still there."""
+def process(
+    environ: Mapping[str, str] | None = None, output: int | IO[str] = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`headgate serve` in a process of its own, ready to answer; and its URL. It is killed if it is still there.
+
+    A test with many requests gives a file for the output: a pipe that nobody reads holds the service up at 64 KiB.
+    """
     port = free_port()
     own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
     service = subprocess.Popen(
         [sys.executable, "-m", "entrypoints", "serve", "--port", str(port)],
         env={**own, **(environ or {})},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
     )

@@ -3,8 +3,8 @@
     python -m tests.faults.provider --port 0      # prints its port on the first line
 
 `POST .../chat/completions` answers as `BEHAVIOURS` says for the model; the number of tokens is `max_tokens`, else 60.
-`GET /_stats` tells what was seen, per model: requests, open, hangups (seconds from the request to the client's
-hanging up), body and headers (of the last request).
+`GET /_stats` tells what was seen, per model: requests, open, most_open (at once), hangups (seconds from the request
+to the client's hanging up), body and headers (of the last request).
 """
 
 import argparse
@@ -33,6 +33,7 @@ class ModelStats:
 
     requests: int = 0
     open: int = 0
+    most_open: int = 0
     hangups: list[float] = field(default_factory=list)
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -300,6 +301,7 @@ class Server:
         stats = self.stats.setdefault(exchange.model, ModelStats())
         stats.requests += 1
         stats.open += 1
+        stats.most_open = max(stats.most_open, stats.open)
         stats.body, stats.headers = exchange.body, headers
         began = time.monotonic()
         answer = asyncio.ensure_future(BEHAVIOURS.get(exchange.model, BEHAVIOURS["404"])(exchange))
