@@ -12,6 +12,7 @@ import structlog
 
 from adapters.observability.logging import configure_logging, get_logger, log_stage
 from adapters.observability.recorder import StructlogRecorder
+from adapters.observability.redis_state import log_redis_state
 from domain import stages
 from domain.model import CacheStatus, Dialect, Outcome, RequestRecord, Usage
 
@@ -204,3 +205,12 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
         "total_ms": 1500.0,
         "stages_ms": {"5.0_LLM_STREAMING": 1250.0},
     }
+
+
+def test_redis_s_going_and_coming_are_lines() -> None:
+    stream = configured()
+    log_redis_state(serves=False, reason="TIMEOUT")
+    log_redis_state(serves=True, reason="")
+    gone, back = lines(stream)
+    assert (gone["level"], gone["reason"], gone["stage"]) == ("warning", "TIMEOUT", "REDIS.HEALTH")
+    assert (back["level"], back["stage"]) == ("info", "REDIS.HEALTH")

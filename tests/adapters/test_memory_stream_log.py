@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.manual_clock import ManualClock
-from adapters.memory.stream import MemoryReader
+from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_log import MemoryStreamLog
-from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD
+from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
 from domain.errors import StreamLogFullError
-from domain.model import Delta, Lease, ToolCallDelta
-from tests.contracts.events import END, append, deltas, follow, info, read_to_end, waiting_read
+from domain.model import Batch, Delta, Lease, ToolCallDelta
+from tests.contracts.events import END, append, deltas, follow, info, read_to_end, result, waiting_read
 
 ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
 """The weight of a stream with one delta of one character."""
@@ -161,3 +161,28 @@ async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[t
     for name, (lease, events) in live.items():
         await append(log, lease, [END])
         assert await read_to_end(await follow(log, stream_id=name)) == [*events, END]
+
+
+async def test_a_read_that_is_offered_batches_gets_what_is_more_than_one() -> None:
+    log = MemoryStreamLog(ManualClock(), max_bytes=10**6)
+    lease = await log.open(info())
+    reader, offered = await follow(log), list[int]()
+
+    def take(batch: Batch) -> bool:
+        offered.append(len(batch.events))
+        return True
+
+    reading = await waiting_read(reader, take)
+    log.append(lease, deltas(300))
+    assert await result(reading) == Batch(256, deltas(44, first=256))
+    assert offered == [256]
+
+
+def test_a_stream_is_dropped_once() -> None:
+    store = StreamStore[MemoryStream](ManualClock(), 1.0, 10**6, 10**6)
+    stream = MemoryStream(info(), "key")
+    store.add(stream)
+    store.drop(stream)
+    store.drop(stream)
+    assert store.get(stream.info.stream_id) is store.holder("key") is None
+    assert store.occupancy()["headgate_stream_log_bytes"]() == 0

@@ -26,6 +26,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import Attachment, StreamService
 from domain.services.sweeper import Sweeper
 from ports.cache import Cache
+from ports.fleet import Fleet
 from ports.provider import Provider
 from ports.stream_log import StreamLog
 
@@ -56,6 +57,7 @@ class House:
     provider: Provider | None = None
     policy: CachePolicy = field(default_factory=CachePolicy)
     tokens_per_minute: int = 1_000_000
+    fleet: Fleet | None = None
 
     def build(self) -> StreamService:
         """The service, its parts in the attributes."""
@@ -81,7 +83,16 @@ class House:
         attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
         admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), max_wait=60.0)
         self.generations = Generations(
-            clock, log, attempts, admission, cache, self.recorder, self.tracker, self.sweeper, queue_wait=60.0
+            clock,
+            log,
+            attempts,
+            admission,
+            cache,
+            self.recorder,
+            self.tracker,
+            self.sweeper,
+            self.fleet,
+            queue_wait=60.0,
         )
         return StreamService(
             clock,

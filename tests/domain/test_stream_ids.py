@@ -32,3 +32,14 @@ def test_ids_and_epochs_are_never_the_same_s1() -> None:
     assert len({IDS.create("acme") for _ in range(10_000)}) == 10_000
     assert len({new_epoch() for _ in range(1000)}) > 990
     assert all(len(new_epoch()) == 8 for _ in range(10))
+
+
+def test_a_fleet_s_secret_makes_ids_that_every_replica_knows_s6() -> None:
+    one, other = StreamIds(b"one"), StreamIds(b"other")
+    before = one.create("acme")
+    one.adopt(b"fleet")
+    other.adopt(b"fleet")
+    other.adopt(b"fleet")
+    assert other.belongs(one.create("acme"), "acme")
+    assert one.belongs(before, "acme")
+    assert not other.belongs(before, "acme")
