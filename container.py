@@ -94,6 +94,13 @@ def _streams_of(settings: Settings) -> Callable[[Caller], int]:
     return bound
 
 
+def _weight_of(settings: Settings) -> Callable[[Caller], int]:
+    def weight(caller: Caller) -> int:
+        return settings.tiers[caller.tier].weight
+
+    return weight
+
+
 def _callers(settings: Settings) -> Callers:
     return Callers({name: ApiKey(row.sha256, row.tenant, row.tier) for name, row in settings.keys.items()})
 
@@ -269,7 +276,7 @@ class Container(containers.DeclarativeContainer):
             total=settings.provided.stream.total_timeout,
         ),
     )
-    admission = providers.Singleton(Admission, clock, limiter, slots, queue, max_wait=settings.provided.queue.max_wait)
+    admission = providers.Singleton(Admission, clock, limiter, slots, queue, providers.Callable(_weight_of, settings))
     generations = providers.Singleton(
         Generations,
         clock,

@@ -74,10 +74,11 @@ class TierRow(Table):
     requests_per_minute: Annotated[int, Field(ge=1, le=10**9, description="requests per minute and caller")]
     tokens_per_minute: Annotated[int, Field(ge=1, le=10**12, description="tokens per minute and caller")]
     max_concurrent_streams: Annotated[int, Field(ge=1, le=10**6, description="generations at once for a caller")]
+    weight: Annotated[int, Field(ge=1, le=100, description="share of the slots while there is a queue")] = 1
 
     def tier(self) -> Tier:
         """The domain's value of it."""
-        return Tier(self.requests_per_minute, self.tokens_per_minute, self.max_concurrent_streams)
+        return Tier(self.requests_per_minute, self.tokens_per_minute, self.max_concurrent_streams, self.weight)
 
 
 class KeyRow(Table):

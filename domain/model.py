@@ -117,6 +117,8 @@ class Status:
 
     state: StatusState
     position: int | None = None
+    estimated_wait: float | None = None
+    """Seconds that it may take until the request starts: a guess, from how fast others started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,15 +246,22 @@ class Tier:
     requests_per_minute: int
     tokens_per_minute: int
     max_concurrent_streams: int
+    weight: int = 1
+    """Its share of the slots while there is a queue, beside tiers of weight 1."""
+
+
+MAX_COST = 4
+"""The most that one request costs in the queue's round robin."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """A request that waits for a slot. `deadline` is on the monotonic clock of the process that made it."""
+    """A request that waits for a slot; `cost` is 1 to MAX_COST, `weight` that of its tier."""
 
     stream_id: str
     tenant: str
-    deadline: float
+    cost: int = 1
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,10 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
     async def lifespan() -> AsyncIterator[None]:
         if fleet is not None:
             await fleet.start()
-        sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
+        running = [
+            asyncio.create_task(sweeper.run(), name="sweeper"),
+            asyncio.create_task(container.admission().run(), name="admission"),
+        ]
         try:
             yield
         finally:
@@ -61,7 +64,9 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
                 await fleet.aclose()
             for provider in container.llm_providers().values():
                 await provider.aclose()
-            sweeping.cancel()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             tracing = container.tracing()
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)

@@ -1,14 +1,14 @@
 """The queue port."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from domain.model import QueueMessage
 
 
 class MessageQueue(Protocol):
-    """The waiting line in front of the slots: bounded, first come first served within a caller."""
+    """The waiting line in front of the slots: bounded, fair among callers, first come first served within one (Q4)."""
 
     @abstractmethod
     async def put(self, message: QueueMessage) -> int | None:
@@ -16,12 +16,17 @@ class MessageQueue(Protocol):
 
     @abstractmethod
     async def take(self, eligible: Callable[[QueueMessage], bool]) -> QueueMessage | None:
-        """Removes and returns the first message that is eligible, or None."""
+        """Removes and returns the message whose turn it is, or None. A tenant whose first message is not eligible is
+        passed over in this round."""
+
+    @abstractmethod
+    async def restore(self, message: QueueMessage) -> None:
+        """Undoes a `take`: the message is its tenant's first again, and this cost it nothing."""
 
     @abstractmethod
     async def remove(self, stream_id: str) -> bool:
         """Leaves the line. False if the message is not in it."""
 
     @abstractmethod
-    async def depth(self) -> int:
-        """How many wait."""
+    async def positions(self) -> Mapping[str, int]:
+        """Of all who wait, by stream id, how many of the tenant's own are ahead (Q5)."""

@@ -1,11 +1,29 @@
-"""The queue in memory: first come, first served."""
+"""The queue in memory: deficit round robin over tenants, first come first served within one.
 
-from collections import Counter, OrderedDict
+Source: M. Shreedhar, G. Varghese, "Efficient Fair Queuing Using Deficit Round-Robin", IEEE/ACM Transactions on
+Networking 4(3), 1996. The quantum is the largest cost that there is, so that each visit serves at least one message: a
+tenant with one waits one round at most, whatever the others have waiting (Q4).
+"""
+
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from domain.model import QueueMessage
+from domain.model import MAX_COST, QueueMessage
 from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
+
+QUANTUM = MAX_COST
+
+
+class _Line:
+    """What one tenant has waiting, and what it may still use in this visit."""
+
+    __slots__ = ("deficit", "messages", "visited")
+
+    def __init__(self) -> None:
+        self.messages: OrderedDict[str, QueueMessage] = OrderedDict()
+        self.deficit = 0
+        self.visited = False
 
 
 class MemoryMessageQueue(MessageQueue, Occupancy):
@@ -14,45 +32,72 @@ class MemoryMessageQueue(MessageQueue, Occupancy):
     def __init__(self, max_depth: int, max_per_tenant: int) -> None:
         self._max_depth = max_depth
         self._max_per_tenant = max_per_tenant
-        # Ordered, as a plain dict grows slow when it is emptied from its front.
-        self._messages: OrderedDict[str, QueueMessage] = OrderedDict()
-        self._waiting: Counter[str] = Counter()  # by tenant
+        self._ring: OrderedDict[str, _Line] = OrderedDict()  # by tenant; the one whose turn it is first
+        self._tenants: dict[str, str] = {}  # by stream id
 
     async def put(self, message: QueueMessage) -> int | None:
-        """Joins at the end."""
-        ahead = self._waiting[message.tenant]
-        if len(self._messages) >= self._max_depth or ahead >= self._max_per_tenant:
+        """Joins the end of its tenant's line."""
+        line = self._ring.get(message.tenant)
+        ahead = 0 if line is None else len(line.messages)
+        if len(self._tenants) >= self._max_depth or ahead >= self._max_per_tenant:
             return None
-        self._messages[message.stream_id] = message
-        self._waiting[message.tenant] += 1
+        self._line(message.tenant).messages[message.stream_id] = message
+        self._tenants[message.stream_id] = message.tenant
         return ahead
 
     async def take(self, eligible: Callable[[QueueMessage], bool]) -> QueueMessage | None:
-        """Looks from the front, past those that are not eligible; they keep their places."""
-        for message in self._messages.values():
+        """Goes round until somebody may be served; two rounds are enough, as each visit pays for one message."""
+        for _ in range(2 * len(self._ring)):
+            tenant, line = next(iter(self._ring.items()))
+            message = next(iter(line.messages.values()))
             if eligible(message):
-                self._drop(message)
-                return message
+                if not line.visited:
+                    line.visited = True
+                    line.deficit += QUANTUM * message.weight
+                if message.cost <= line.deficit:
+                    line.deficit -= message.cost
+                    self._drop(message)
+                    return message
+            line.visited = False
+            self._ring.move_to_end(tenant)
         return None
+
+    async def restore(self, message: QueueMessage) -> None:
+        """Before all others of its tenant, whose turn it is again."""
+        line = self._line(message.tenant)
+        line.messages[message.stream_id] = message
+        line.messages.move_to_end(message.stream_id, last=False)
+        line.deficit += message.cost
+        line.visited = True
+        self._ring.move_to_end(message.tenant, last=False)
+        self._tenants[message.stream_id] = message.tenant
 
     async def remove(self, stream_id: str) -> bool:
         """Leaves the line, wherever in it."""
-        message = self._messages.get(stream_id)
-        if message is None:
+        tenant = self._tenants.get(stream_id)
+        if tenant is None:
             return False
-        self._drop(message)
+        self._drop(self._ring[tenant].messages[stream_id])
         return True
 
-    async def depth(self) -> int:
-        """All tenants together."""
-        return len(self._messages)
+    async def positions(self) -> Mapping[str, int]:
+        """Counted in one pass over all."""
+        return {stream_id: ahead for line in self._ring.values() for ahead, stream_id in enumerate(line.messages)}
+
+    def _line(self, tenant: str) -> _Line:
+        line = self._ring.get(tenant)
+        if line is None:
+            line = self._ring[tenant] = _Line()
+        return line
 
     def _drop(self, message: QueueMessage) -> None:
-        del self._messages[message.stream_id]
-        self._waiting[message.tenant] -= 1
-        if not self._waiting[message.tenant]:
-            del self._waiting[message.tenant]
+        """A tenant that has nothing waiting any more leaves nothing behind, and no deficit for later."""
+        del self._tenants[message.stream_id]
+        line = self._ring[message.tenant]
+        del line.messages[message.stream_id]
+        if not line.messages:
+            del self._ring[message.tenant]
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How full it is."""
-        return {"headgate_queue_depth": self._messages.__len__}
+        return {"headgate_queue_depth": self._tenants.__len__}

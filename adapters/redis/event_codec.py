@@ -19,6 +19,7 @@ class UnreadableEventsError(Exception):
 class _StatusRow(msgspec.Struct, tag="status", frozen=True):
     state: StatusState
     position: int | None
+    estimated_wait: float | None = None
 
 
 class _CompleteRow(msgspec.Struct, tag="complete", frozen=True):
@@ -70,8 +71,8 @@ def decode_events(data: bytes | memoryview) -> list[Event]:
 
 def _row(event: Event) -> _Row:
     match event:
-        case Status(state, position):
-            return _StatusRow(state, position)
+        case Status(state, position, estimated_wait):
+            return _StatusRow(state, position, estimated_wait)
         case Complete(finish_reason, usage, model, target):
             return _CompleteRow(finish_reason, usage, model, target)
         case Failed(code, message, retryable, retry_after, param):
@@ -84,8 +85,8 @@ def _row(event: Event) -> _Row:
 
 def _event(row: _Row) -> Event:
     match row:
-        case _StatusRow(state, position):
-            return Status(state, position)
+        case _StatusRow(state, position, estimated_wait):
+            return Status(state, position, estimated_wait)
         case _CompleteRow(finish_reason, usage, model, target):
             return Complete(finish_reason, usage, model, target)
         case _FailedRow(code, message, retryable, retry_after, param):

@@ -1,10 +1,12 @@
 """Who may start: the caller's limits, then a slot, then the waiting line in front of the slots."""
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import Caller, CompletionRequest, Cost, QueueMessage, Verdict
+from domain.model import MAX_COST, Caller, CompletionRequest, Cost, QueueMessage, Status, StatusState, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
@@ -12,6 +14,13 @@ from ports.slots import Slots
 
 CHARACTERS_PER_TOKEN = 4
 DEFAULT_ANSWER_TOKENS = 512
+COST_TOKENS = 4_096
+"""What costs 1 in the queue."""
+LOOK_SECONDS = 0.25
+LOOKS_PER_STATUS = 8
+"""A place is told each 2 s at most (Q5)."""
+RATE_SAMPLES, MIN_SAMPLES = 64, 4
+"""How many of the latest starts an estimate rests on."""
 
 
 def estimate_tokens(request: CompletionRequest, answer_tokens: int | None = None) -> int:
@@ -28,6 +37,14 @@ def estimate_tokens(request: CompletionRequest, answer_tokens: int | None = None
     return (characters + parts) // CHARACTERS_PER_TOKEN + answer
 
 
+def queue_cost(tokens: int) -> int:
+    """What a request that may use so many tokens costs in the queue: 1 to MAX_COST, four times the tokens for one more.
+
+    Coarse on purpose: a round must stay short, and the tokens are an estimate.
+    """
+    return min(MAX_COST, 1 + max(0, (tokens // COST_TOKENS).bit_length() + 1) // 2)
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One stream's place: in the line (`granted` is pending, `ahead` counts the caller's own) or in a slot."""
@@ -36,10 +53,15 @@ class Ticket:
     stream_id: str
     granted: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ahead: int | None = None
+    moved: Callable[[Status], None] | None = None
+    """Told when the place in the line has changed."""
 
 
 class Admission:
-    """Limits, slots and the queue. What it takes, it gives back in `settle` and `leave`."""
+    """Limits, slots and the queue. What it takes, it gives back in `settle` and `leave`.
+
+    `weight` is a caller's share of the slots while there is a queue. `run` must run beside it.
+    """
 
     def __init__(
         self,
@@ -47,15 +69,15 @@ class Admission:
         limiter: Limiter,
         slots: Slots,
         queue: MessageQueue,
-        *,
-        max_wait: float,
+        weight: Callable[[Caller], int],
     ) -> None:
         self._clock = clock
         self._limiter = limiter
         self._slots = slots
         self._queue = queue
-        self._max_wait = max_wait
+        self._weight = weight
         self._waiting: dict[str, Ticket] = {}
+        self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
 
     async def reserve(self, caller: Caller, cost: Cost, thread_id: str) -> Verdict:
         """Takes the cost from the caller's limits. Raises `RateLimitExceededError` or `RequestTooCostlyError`."""
@@ -76,15 +98,16 @@ class Admission:
         """Corrects the tokens of an admitted call, once, at its end."""
         await self._limiter.settle(caller, reserved, used)
 
-    async def enter(self, caller: Caller, stream_id: str, thread_id: str) -> Ticket:
-        """A slot, or a place in the line. Raises `QueueFullError`."""
+    async def enter(self, caller: Caller, stream_id: str, thread_id: str, tokens: int = 0) -> Ticket:
+        """A slot, or a place in the line; `tokens` is what the request may use. Raises `QueueFullError`."""
         ticket = Ticket(caller, stream_id)
         if not self._waiting and await self._slots.acquire(caller, stream_id):
             ticket.granted.set_result(None)
+            self._started.append(self._clock.monotonic())
             return ticket
-        deadline = self._clock.monotonic() + self._max_wait
         self._waiting[stream_id] = ticket
-        ticket.ahead = await self._queue.put(QueueMessage(stream_id, caller.tenant, deadline))
+        message = QueueMessage(stream_id, caller.tenant, queue_cost(tokens), self._weight(caller))
+        ticket.ahead = await self._queue.put(message)
         if ticket.ahead is None:
             del self._waiting[stream_id]
             raise QueueFullError("The queue is full.", thread_id=thread_id, details={"retry_after": 1})
@@ -97,24 +120,66 @@ class Admission:
             await self._slots.release(ticket.stream_id)
         else:
             ticket.granted.cancel()
-            del self._waiting[ticket.stream_id]
+            self._waiting.pop(ticket.stream_id, None)
             await self._queue.remove(ticket.stream_id)
         await self._dispatch()
 
+    def status(self, ticket: Ticket) -> Status:
+        """Where it stands, and a guess at how long it will (Q5)."""
+        return Status(StatusState.QUEUED, ticket.ahead, self._estimate(ticket))
+
+    async def run(self) -> None:
+        """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled."""
+        turns = 0
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            turns += 1
+            if self._waiting:
+                await self._dispatch()
+                if turns % LOOKS_PER_STATUS == 0:
+                    await self.tell()
+
+    async def tell(self) -> None:
+        """Tells those whose place has changed since they were last told."""
+        positions = await self._queue.positions()
+        for ticket in list(self._waiting.values()):
+            ahead = positions.get(ticket.stream_id)
+            if ahead is not None and ahead != ticket.ahead and not ticket.granted.done():
+                ticket.ahead = ahead
+                if ticket.moved is not None:
+                    ticket.moved(self.status(ticket))
+
     async def _dispatch(self) -> None:
-        """Gives free slots to those who wait, first come first served among callers below their own bound."""
+        """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
         while self._waiting:
             message = await self._queue.take(self._eligible)
             if message is None:
                 return
-            ticket = self._waiting.pop(message.stream_id)
-            # `_eligible` asked for a free slot and nothing was awaited since: in one process this cannot fail.
-            await self._slots.acquire(ticket.caller, ticket.stream_id)
+            ticket = self._waiting.get(message.stream_id)
+            if ticket is None or ticket.granted.done():
+                continue  # it left while it was taken
+            if not await self._slots.acquire(ticket.caller, ticket.stream_id):
+                await self._queue.restore(message)  # another process was faster
+                return
+            if ticket.granted.done():
+                await self._slots.release(ticket.stream_id)
+                continue
+            del self._waiting[message.stream_id]
             ticket.granted.set_result(None)
+            self._started.append(self._clock.monotonic())
 
     def _eligible(self, message: QueueMessage) -> bool:
         ticket = self._waiting.get(message.stream_id)
-        return ticket is not None and self._slots.free(ticket.caller)
+        return ticket is None or self._slots.free(ticket.caller)
+
+    def _estimate(self, ticket: Ticket) -> float | None:
+        """By how fast requests have started of late: each round serves one of every caller that waits."""
+        if len(self._started) < MIN_SAMPLES or ticket.ahead is None:
+            return None
+        seconds = self._clock.monotonic() - self._started[0]
+        callers = len({other.caller.tenant for other in self._waiting.values()})
+        before = min(len(self._waiting), (ticket.ahead + 1) * callers)
+        return round(before * seconds / len(self._started), 1)
 
 
 def _quota_details(verdict: Verdict) -> dict[str, str | int | float | bool | None]:

@@ -148,6 +148,7 @@ class Generations:
 
     async def _wait_for_slot(self, generation: Generation) -> None:
         ticket, lease = generation.ticket, generation.progress.lease
+        ticket.moved = lambda status: self._log.append(lease, [status])
         try:
             with self._sweeper.timeout(self._queue_wait):
                 # Shielded: a timeout must not cancel the future itself, by which the ticket knows where it stands.

@@ -23,8 +23,6 @@ from domain.model import (
     Outcome,
     Position,
     RequestRecord,
-    Status,
-    StatusState,
     StreamInfo,
     Verdict,
 )
@@ -183,7 +181,7 @@ class StreamService:
         verdict = await self._reserve(request, context, cost, started)
         info = self._new_stream(request, context)
         try:
-            ticket = await self._admission.enter(caller, info.stream_id, thread_id)
+            ticket = await self._admission.enter(caller, info.stream_id, thread_id, cost.tokens)
         except QueueFullError as error:
             await self._admission.settle(caller, cost.tokens, 0)
             self._record(info, context, CacheStatus.MISS, Outcome.REJECTED_FULL, started, error)
@@ -200,7 +198,7 @@ class StreamService:
                     await self._admission.settle(caller, cost.tokens, 0)
                     return attachment
             if not ticket.granted.done():
-                self._log.append(lease, [Status(StatusState.QUEUED, ticket.ahead)])
+                self._log.append(lease, [self._admission.status(ticket)])
         except BaseException:
             await self._admission.leave(ticket)
             await self._admission.settle(caller, cost.tokens, 0)

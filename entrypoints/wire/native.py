@@ -81,8 +81,7 @@ class NativeEncoder:
         if isinstance(event, Delta):
             return b"delta", json_text.dumps(_delta(event))
         if isinstance(event, Status):
-            position = {} if event.position is None else {"position": event.position}
-            return b"status", json_text.dumps({"state": event.state, **position})
+            return b"status", json_text.dumps(_status(event))
         if isinstance(event, Complete):
             return b"complete", json_text.dumps(_complete(event))
         if isinstance(event, Failed):
@@ -96,6 +95,15 @@ class NativeEncoder:
     def farewell(self, retry_ms: int) -> bytes:
         """The last words of a server that goes away: the client comes back, elsewhere, after its own pause (S12)."""
         return retry_block(retry_ms)
+
+
+def _status(event: Status) -> JsonObject:
+    data: JsonObject = {"state": event.state}
+    if event.position is not None:
+        data["position"] = event.position
+    if event.estimated_wait is not None:
+        data["estimated_wait"] = event.estimated_wait
+    return data
 
 
 def _delta(event: Delta) -> JsonObject:

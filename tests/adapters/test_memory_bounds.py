@@ -42,10 +42,10 @@ async def test_slots_know_nothing_of_tenants_without_slots() -> None:
 async def test_the_queue_knows_nothing_of_tenants_that_do_not_wait() -> None:
     """Q1."""
     queue = MemoryMessageQueue(1, 1)
-    await queue.put(QueueMessage("s-1", "a", 0.0))
-    assert await queue.put(QueueMessage("s-2", "b", 0.0)) is None
+    await queue.put(QueueMessage("s-1", "a"))
+    assert await queue.put(QueueMessage("s-2", "b")) is None
     await queue.remove("s-1")
-    assert (len(queue._waiting), len(queue._messages)) == (0, 0)
+    assert (len(queue._ring), len(queue._tenants)) == (0, 0)
 
 
 async def test_the_breaker_board_forgets_the_target_that_was_published_longest_ago() -> None:

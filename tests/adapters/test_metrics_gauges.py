@@ -65,7 +65,7 @@ async def test_the_memory_adapters_tell_how_full_they_are() -> None:
     assert {read() for read in readings.values()} == {0}
 
     await slots.acquire(CALLER, "a")
-    await queue.put(QueueMessage("b", "acme", 1.0))
+    await queue.put(QueueMessage("b", "acme"))
     await log.open(StreamInfo("s", "e", "fast", 0, "t"))
     await cache.put("key", Answer((), 100), 60.0)
     await limiter.admit(CALLER, Cost())

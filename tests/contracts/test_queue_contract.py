@@ -5,12 +5,12 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model import QueueMessage
+from domain.model import MAX_COST, QueueMessage
 from tests.contracts.cases import OpenQueue
 
 
 def message(tenant: str, number: int) -> QueueMessage:
-    return QueueMessage(f"{tenant}-{number}", tenant, 1_060.0)
+    return QueueMessage(f"{tenant}-{number}", tenant)
 
 
 def anyone(_: QueueMessage) -> bool:
@@ -21,12 +21,65 @@ def nobody(_: QueueMessage) -> bool:
     return False
 
 
-async def test_first_come_first_served(open_queue: OpenQueue) -> None:
-    line = [message("a", 1), message("b", 1), message("a", 2)]
+async def test_first_come_first_served_within_a_tenant(open_queue: OpenQueue) -> None:
+    """Q4."""
+    line = [message("a", number) for number in range(10)]
     async with open_queue() as (queue, _):
         for one in line:
             await queue.put(one)
-        assert [await queue.take(anyone) for _ in range(4)] == [*line, None]
+        assert [await queue.take(anyone) for _ in range(11)] == [*line, None]
+
+
+async def test_what_was_taken_and_restored_is_first_again(open_queue: OpenQueue) -> None:
+    async with open_queue() as (queue, _):
+        for number in range(3):
+            await queue.put(message("a", number))
+        await queue.put(message("b", 0))
+        taken = await queue.take(anyone)
+        assert taken == message("a", 0)
+        await queue.restore(taken)
+        assert await queue.positions() == {"a-0": 0, "a-1": 1, "a-2": 2, "b-0": 0}
+        assert await queue.take(anyone) == taken
+        only = await queue.take(lambda one: one.tenant == "b")
+        assert only is not None
+        await queue.restore(only)
+        assert await queue.take(anyone) == only
+
+
+async def test_a_tenant_with_one_message_waits_one_round_whatever_the_backlog(open_queue: OpenQueue) -> None:
+    """Q4: one visit of each other tenant at most."""
+    async with open_queue(max_depth=10_000, max_per_tenant=10_000) as (queue, _):
+        for number in range(1_000):
+            await queue.put(message("hog", number))
+        for _ in range(3):
+            await queue.take(anyone)
+        for number in range(10):
+            await queue.put(message(f"small{number}", 0))
+        served = [await queue.take(anyone) for _ in range(2 * MAX_COST + 10)]
+        assert {one.tenant for one in served if one} == {"hog", *(f"small{number}" for number in range(10))}
+
+
+@given(
+    costs=st.lists(st.lists(st.integers(1, MAX_COST), min_size=60, max_size=60), min_size=2, max_size=4),
+    weights=st.lists(st.integers(1, 3), min_size=4, max_size=4),
+)
+@settings(deadline=None, max_examples=60)
+async def test_busy_tenants_share_by_cost_and_weight(
+    open_queue: OpenQueue, costs: list[list[int]], weights: list[int]
+) -> None:
+    """Q4: the served cost per weight of two busy tenants never differs by more than two quanta (the paper's bound)."""
+    async with open_queue() as (queue, _):
+        for tenant, row in enumerate(costs):
+            for number, cost in enumerate(row):
+                await queue.put(QueueMessage(f"{tenant}-{number}", str(tenant), cost, weights[tenant]))
+        served = [0.0] * len(costs)
+        left = [len(row) for row in costs]
+        while all(left):
+            one = await queue.take(anyone)
+            assert one is not None
+            served[int(one.tenant)] += one.cost / one.weight
+            left[int(one.tenant)] -= 1
+            assert max(served) - min(served) <= 2 * MAX_COST
 
 
 async def test_put_counts_the_tenant_s_own_messages_ahead(open_queue: OpenQueue) -> None:
@@ -43,7 +96,7 @@ async def test_take_passes_over_those_that_are_not_eligible_and_they_keep_their_
             await queue.put(one)
         assert await queue.take(lambda one: one.tenant == "b") == message("b", 1)
         assert await queue.take(nobody) is None
-        assert await queue.depth() == 2
+        assert len(await queue.positions()) == 2
         assert await queue.take(anyone) == message("a", 1)
 
 
@@ -73,12 +126,12 @@ async def test_what_was_taken_can_leave_no_more(open_queue: OpenQueue) -> None:
 
 async def test_depth_counts_all_who_wait(open_queue: OpenQueue) -> None:
     async with open_queue() as (queue, _):
-        assert await queue.depth() == 0
+        assert len(await queue.positions()) == 0
         await queue.put(message("a", 1))
         await queue.put(message("b", 1))
-        assert await queue.depth() == 2
+        assert len(await queue.positions()) == 2
         await queue.take(anyone)
-        assert await queue.depth() == 1
+        assert len(await queue.positions()) == 1
 
 
 async def test_a_full_line_stores_nothing(open_queue: OpenQueue) -> None:
@@ -87,7 +140,7 @@ async def test_a_full_line_stores_nothing(open_queue: OpenQueue) -> None:
         await queue.put(message("a", 1))
         await queue.put(message("b", 1))
         assert await queue.put(message("c", 1)) is None
-        assert await queue.depth() == 2
+        assert len(await queue.positions()) == 2
         assert await queue.remove("c-1") is False
 
 
@@ -105,31 +158,36 @@ async def test_many_at_once_never_exceed_the_bounds(open_queue: OpenQueue) -> No
     async with open_queue(max_depth=5, max_per_tenant=3) as (queue, _):
         places = await asyncio.gather(*(queue.put(message("ab"[number % 2], number)) for number in range(40)))
         assert sum(place is not None for place in places) == 5
-        assert await queue.depth() == 5
+        assert len(await queue.positions()) == 5
 
 
-steps = st.tuples(st.sampled_from(["put", "put", "take", "remove"]), st.sampled_from("abc"), st.integers(0, 5))
+steps = st.tuples(
+    st.sampled_from(["put", "put", "take", "take one", "remove"]), st.sampled_from("abc"), st.integers(0, 5)
+)
 
 
 @given(mix=st.lists(steps, max_size=60))
 @settings(deadline=None, max_examples=150)
-async def test_any_use_is_that_of_a_bounded_fifo(open_queue: OpenQueue, mix: list[tuple[str, str, int]]) -> None:
-    """Q1: against a plain list, for any sequence of steps. `take` serves one tenant's messages only."""
-    line: list[QueueMessage] = []
+async def test_any_use_is_that_of_bounded_lines(open_queue: OpenQueue, mix: list[tuple[str, str, int]]) -> None:
+    """Q1, Q4, Q5: against plain lists, for any sequence of steps."""
+    lines: dict[str, list[QueueMessage]] = {"a": [], "b": [], "c": []}
     async with open_queue(max_depth=6, max_per_tenant=3) as (queue, _):
         for number, (step, tenant, choice) in enumerate(mix):
+            line = lines[tenant]
             if step == "put":
-                own = sum(one.tenant == tenant for one in line)
-                fits = len(line) < 6 and own < 3
-                assert await queue.put(message(tenant, number)) == (own if fits else None)
-                line += [message(tenant, number)] if fits else []
-            elif step == "take":
-                first = next((one for one in line if one.tenant == tenant), None)
+                fits = sum(map(len, lines.values())) < 6 and len(line) < 3
+                one = QueueMessage(f"{tenant}-{number}", tenant, 1 + choice % MAX_COST)
+                assert await queue.put(one) == (len(line) if fits else None)
+                line += [one] if fits else []
+            elif step == "take one":
+                first = line.pop(0) if line else None
                 assert await queue.take(lambda one, tenant=tenant: one.tenant == tenant) == first  # type: ignore[misc]
-                line = [one for one in line if one != first]
+            elif step == "take":
+                taken = await queue.take(anyone)
+                assert (taken is None) is not any(lines.values())
+                assert taken is None or lines[taken.tenant].pop(0) == taken
             else:
-                leaving = line[choice % len(line)].stream_id if line else "nobody"
-                assert await queue.remove(leaving) is bool(line)
-                line = [one for one in line if one.stream_id != leaving]
-            assert await queue.depth() == len(line)
-        assert [await queue.take(anyone) for _ in line] == line
+                leaving = line.pop(choice % len(line)).stream_id if line else "nobody"
+                assert await queue.remove(leaving) is (leaving != "nobody")
+            expected = {one.stream_id: ahead for line in lines.values() for ahead, one in enumerate(line)}
+            assert await queue.positions() == expected

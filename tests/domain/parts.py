@@ -81,7 +81,7 @@ class House:
         )
         self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
         attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
-        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), max_wait=60.0)
+        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: 1)
         self.generations = Generations(
             clock,
             log,

@@ -1,5 +1,7 @@
 """Limits, slots and the line: what is taken is given back, and who is next is let in (L6, Q1, Q6)."""
 
+import asyncio
+
 import pytest
 
 from adapters.memory.limiter import MemoryLimiter
@@ -7,8 +9,8 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import Caller, CompletionRequest, Cost, Message, Tier
-from domain.services.admission import DEFAULT_ANSWER_TOKENS, Admission, estimate_tokens
+from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
+from domain.services.admission import DEFAULT_ANSWER_TOKENS, Admission, estimate_tokens, queue_cost
 
 A, B = Caller("a"), Caller("b")
 
@@ -21,7 +23,7 @@ def admission(total: int = 1, per_caller: int = 10, depth: int = 10) -> Parts:
     slots = MemorySlots(total, lambda _: per_caller)
     queue = MemoryMessageQueue(depth, depth)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, per_caller)})
-    return Admission(clock, limiter, slots, queue, max_wait=60.0), slots, queue
+    return Admission(clock, limiter, slots, queue, lambda _: 1), slots, queue
 
 
 async def test_a_free_slot_is_granted_at_once_and_comes_back_l6() -> None:
@@ -44,7 +46,7 @@ async def test_who_waits_is_let_in_first_come_first_served() -> None:
         assert ticket.granted.done()
         first = ticket
     await service.leave(first)
-    assert (len(slots), await queue.depth()) == (0, 0)
+    assert (len(slots), len(await queue.positions())) == (0, 0)
 
 
 async def test_a_caller_at_its_own_bound_does_not_hold_up_another() -> None:
@@ -66,7 +68,7 @@ async def test_leaving_the_line_frees_the_place_and_is_never_served_q6() -> None
     gone = await service.enter(A, "s2", "t")
     stays = await service.enter(A, "s3", "t")
     await service.leave(gone)
-    assert await queue.depth() == 1
+    assert len(await queue.positions()) == 1
     await service.leave(holder)
     assert gone.granted.cancelled()
     assert stays.granted.done()
@@ -81,7 +83,7 @@ async def test_a_full_line_refuses_and_keeps_nothing_q1() -> None:
     with pytest.raises(QueueFullError) as caught:
         await service.enter(A, "s3", "thread")
     assert caught.value.thread_id == "thread"
-    assert await queue.depth() == 1
+    assert len(await queue.positions()) == 1
     await service.leave(waiting)
     await service.leave(holder)
 
@@ -117,3 +119,102 @@ def test_estimates_follow_the_text_and_the_longest_answer() -> None:
     assert estimate_tokens(asked("x" * 400, max_completion_tokens=9, max_tokens=7)) == 109
     assert estimate_tokens(asked([{"type": "text", "text": "x" * 400}])) > 100
     assert estimate_tokens(asked(None), answer_tokens=5) == 5
+
+
+class TakenElsewhere(MemorySlots):
+    """Slots that look free from here, until they are asked for."""
+
+    taken = False
+    asked: "asyncio.Event | None" = None
+
+    async def acquire(self, caller: Caller, holder: str) -> bool:
+        if self.asked is not None:
+            self.asked.set()
+            await asyncio.sleep(0)
+        return not self.taken and await super().acquire(caller, holder)
+
+
+def fleet_admission() -> tuple[Admission, TakenElsewhere, MemoryMessageQueue, ManualClock]:
+    clock = ManualClock()
+    slots, queue = TakenElsewhere(1, lambda _: 10), MemoryMessageQueue(10, 10)
+    limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, 10)})
+    return Admission(clock, limiter, slots, queue, lambda _: 1), slots, queue, clock
+
+
+async def test_a_slot_that_another_process_took_is_waited_for_in_the_same_place_q4() -> None:
+    service, slots, queue, clock = fleet_admission()
+    slots.taken = True
+    first, second = await service.enter(A, "s1", "t"), await service.enter(A, "s2", "t")
+    assert await queue.positions() == {"s1": 0, "s2": 1}
+    running = asyncio.create_task(service.run())
+    slots.taken = False
+    await clock.advance(0.3)
+    assert (first.granted.done(), second.granted.done()) == (True, False)
+    running.cancel()
+    await service.leave(second)
+    await service.leave(first)
+    assert (len(slots), len(await queue.positions())) == (0, 0)
+
+
+async def test_who_leaves_while_a_slot_is_fetched_for_it_keeps_nothing_l6() -> None:
+    service, slots, queue, _ = fleet_admission()
+    holder = await service.enter(A, "s1", "t")
+    waiting = await service.enter(A, "s2", "t")
+    slots.asked = asyncio.Event()
+    freeing = asyncio.create_task(service.leave(holder))
+    await slots.asked.wait()
+    await service.leave(waiting)
+    await freeing
+    assert (len(slots), len(await queue.positions())) == (0, 0)
+
+
+async def test_who_waits_is_told_when_its_place_changes_and_only_then_q5() -> None:
+    service, _, _ = admission()
+    holder = await service.enter(A, "s0", "t")
+    tickets = [await service.enter(A, f"s{number}", "t") for number in range(1, 4)]
+    told: list[Status] = []
+    tickets[2].moved = told.append
+    await service.tell()
+    assert told == []
+    await service.leave(tickets[0])
+    await service.tell()
+    await service.tell()
+    assert told == [Status(StatusState.QUEUED, 1)]
+    for ticket in [holder, *tickets[1:]]:
+        await service.leave(ticket)
+
+
+async def test_the_run_tells_each_two_seconds_q5() -> None:
+    service, _, _, clock = fleet_admission()
+    holder = await service.enter(A, "s0", "t")
+    tickets = [await service.enter(A, f"s{number}", "t") for number in range(1, 3)]
+    told: list[Status] = []
+    tickets[1].moved = told.append
+    running = asyncio.create_task(service.run())
+    await clock.advance(0.1)
+    await service.leave(tickets[0])
+    await clock.advance(1.0)
+    assert told == []
+    await clock.advance(1.0)
+    assert [status.position for status in told] == [0]
+    running.cancel()
+    await service.leave(tickets[1])
+    await service.leave(holder)
+
+
+async def test_an_estimate_follows_how_fast_others_started_q5() -> None:
+    service, _, _, clock = fleet_admission()
+    for number in range(4):
+        await service.leave(await service.enter(A, f"s{number}", "t"))
+        await clock.advance(2.0)
+    holder = await service.enter(A, "s5", "t")
+    mine, other = await service.enter(A, "s6", "t"), await service.enter(B, "s7", "t")
+    assert service.status(mine).estimated_wait == pytest.approx(2 * 8.0 / 5, abs=0.1)
+    assert service.status(holder).estimated_wait is None
+    for ticket in (mine, other, holder):
+        await service.leave(ticket)
+
+
+def test_the_cost_of_a_request_is_a_small_number_q4() -> None:
+    costs = [queue_cost(tokens) for tokens in (0, 4_095, 4_096, 16_383, 16_384, 65_536, 10**9)]
+    assert costs == [1, 1, 2, 2, 3, 4, 4]
