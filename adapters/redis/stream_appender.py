@@ -174,9 +174,14 @@ class StreamAppender:
             self._work.set()
 
     def _degrade(self, mirror: StreamMirror) -> None:
-        if mirror.owned:
-            mirror.resumable = False
-            self._show(mirror, len(mirror.pending))
+        if not mirror.owned:
+            return
+        if mirror.resumable and self._clock.monotonic() - mirror.acked_at >= LEASE_SECONDS:
+            # No outage goes unnoticed for so long: this process slept, and its streams may have ended elsewhere (S8).
+            self._refused(mirror)
+            return
+        mirror.resumable = False
+        self._show(mirror, len(mirror.pending))
 
     def _show(self, mirror: StreamMirror, count: int) -> None:
         if mirror.show(count):

@@ -89,7 +89,7 @@ class StreamMirror(MemoryStream):
         if shown:
             self.closed = isinstance(shown[-1], TERMINAL)  # before a reader sees the event: it is the last
             self.wake()
-        return self.closed
+        return bool(shown) and self.closed
 
     async def settle(self) -> None:
         """Returns when nothing is pending. The client's deadlines bound that: then all is shown, in the log or not."""

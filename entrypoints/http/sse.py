@@ -164,11 +164,11 @@ class StreamResponse(EventSourceResponse):
         """From the log to the client: what `_push` has not written already."""
         reader, encode = self._attachment.reader, self._encoder.encode
         while not connection.gone:
+            if self._resumable and not reader.resumable:
+                self._resumable = False
+                await self._write(send, self._encoder.not_resumable)  # before the batch: it may be the end (S4)
             if batch is not None:
                 await self._write(send, encode(batch))
-            if not reader.resumable and self._resumable:
-                self._resumable = False
-                await self._write(send, self._encoder.not_resumable)
             if reader.ended:
                 return
             if batch is None and not self._leaving:
@@ -183,6 +183,8 @@ class StreamResponse(EventSourceResponse):
         each event. Whatever needs more than that is declined, and `_copy` does it."""
         direct = self._direct
         if direct is None or not direct.ready or self._leaving:
+            return False
+        if self._resumable and not self._attachment.reader.resumable:
             return False
         body = self._encoder.encode(batch)
         if len(body) > MAX_WRITE:
