@@ -56,6 +56,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         get_logger("headgate").warning(warning)
     container = Container(settings=settings)
     app, streams = build_app(container)
+    fleet = container.fleet()
     DrainingServer(
         app,
         container.stream_service(),
@@ -63,6 +64,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         drain_timeout=settings.stream.drain_timeout,
+        connect=None if fleet is None else fleet.connect,
     ).run()
     return 0
 

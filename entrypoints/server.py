@@ -3,6 +3,7 @@
 import gc
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
@@ -22,7 +23,15 @@ class DrainingServer(uvicorn.Server):
     readers are told to come back elsewhere and the process ends. A second signal ends the drain at once."""
 
     def __init__(
-        self, app: FastAPI, service: StreamService, streams: OpenStreams, *, host: str, port: int, drain_timeout: float
+        self,
+        app: FastAPI,
+        service: StreamService,
+        streams: OpenStreams,
+        *,
+        host: str,
+        port: int,
+        drain_timeout: float,
+        connect: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -43,7 +52,15 @@ class DrainingServer(uvicorn.Server):
         self._service = service
         self._streams = streams
         self._drain_timeout = drain_timeout
+        self._connect = connect
         self._deadline: float | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until it is told to go. `connect` comes first, and what it raises is raised here: from the lifespan
+        of an application an error only comes as a traceback in the log."""
+        if self._connect is not None:
+            await self._connect()
+        await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen; what was imported until now is not looked at again by the garbage collector.

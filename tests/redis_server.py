@@ -39,6 +39,10 @@ class RedisServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it, if it runs, and deletes its files."""
         self.kill()
         self._folder.cleanup()
 
@@ -80,6 +84,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def lose_data(self) -> None:
+        """Deletes what it saved; for a server that is not running."""
+        for name in ("appendonlydir", "dump.rdb"):
+            path = Path(self._folder.name) / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def block_snapshots(self) -> None:
+        """No snapshot succeeds any more: where it would be written is a folder with something in it."""
+        (Path(self._folder.name) / "dump.rdb" / "taken").mkdir(parents=True)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

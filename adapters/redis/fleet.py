@@ -13,7 +13,7 @@ from ports.clock import Clock
 from ports.occupancy import Occupancy
 
 SECRET_PAUSE = 1.0
-"""Seconds between two questions for the fleet's secret, as long as Redis cannot tell it."""
+"""Seconds between two questions for the fleet's secret."""
 
 
 class RedisFleet(Occupancy):
@@ -24,6 +24,7 @@ class RedisFleet(Occupancy):
         self._log = log
         self._clock = clock
         self._adopt = adopt
+        self._connected = False
         self._joining: asyncio.Task[None] | None = None
 
     @property
@@ -34,20 +35,27 @@ class RedisFleet(Occupancy):
         failure = self._client.failure
         return None if failure is None else failure.word
 
-    async def start(self) -> None:
-        """Connects; a Redis that cannot be reached is waited for in the background.
+    async def connect(self) -> None:
+        """Connects, once. A server may call it before it takes on anything that has to be undone.
 
-        Raises `ConfigurationError` if it does not accept the credentials.
+        Raises `ConfigurationError` if Redis does not accept the credentials.
         """
+        if self._connected:
+            return
         await self._client.start()
         if isinstance(self._client.failure, RedisAuthenticationError):
             await self._client.aclose()
             raise ConfigurationError("REDIS_URL, REDIS_PASSWORD: Redis does not accept these credentials")
+        self._connected = True
+
+    async def start(self) -> None:
+        """Connects and joins; a Redis that cannot be reached is waited for in the background. Raises as `connect`."""
+        await self.connect()
         self._log.start()
         secret = secrets.token_bytes(32)
         self._adopt(secret)
-        if not await self._join(secret):
-            self._joining = asyncio.create_task(self._keep_joining(secret))
+        secret = await self._join(secret)
+        self._joining = asyncio.create_task(self._keep_joined(secret))
 
     async def aclose(self) -> None:
         """Writes what is on its way and closes all connections."""
@@ -57,15 +65,19 @@ class RedisFleet(Occupancy):
         await self._log.aclose()
         await self._client.aclose()
 
-    async def _join(self, secret: bytes) -> bool:
+    async def _join(self, secret: bytes) -> bytes:
+        """Gives Redis the secret, or takes the one that is there; the one that holds now."""
         shared = await shared_secret(self._client, secret)
-        if shared is not None:
-            self._adopt(shared)
-        return shared is not None
+        if shared is None or shared == secret:
+            return secret
+        self._adopt(shared)
+        return shared
 
-    async def _keep_joining(self, secret: bytes) -> None:
-        while not await self._join(secret):
+    async def _keep_joined(self, secret: bytes) -> None:
+        """A Redis that lost its data is told the secret again: who joins later must know the ids of today (S6)."""
+        while True:
             await self._clock.sleep(SECRET_PAUSE)
+            secret = await self._join(secret)
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How it stands with Redis."""
