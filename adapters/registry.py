@@ -25,6 +25,7 @@ ROWS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "headgate.providers": {
             "openai": "adapters.providers.openai:OpenAIProvider",
+            "anthropic": "adapters.providers.anthropic:AnthropicProvider",
             "demo": "adapters.providers.demo:DemoProvider",
         },
         "headgate.caches": {"memory": "adapters.memory.cache:MemoryCache"},
@@ -35,8 +36,6 @@ ROWS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """Entry-point group -> kind -> "module:Class". A new adapter of ours is one row here."""
-PLANNED = frozenset({"anthropic"})
-"""Kinds that no adapter serves yet."""
 
 
 class Registry(Generic[P]):
@@ -69,9 +68,6 @@ class Registry(Generic[P]):
     def load(self, kind: str) -> type[P]:
         """The class of a kind, imported now. Raises `ConfigurationError`: unknown, or cannot be imported."""
         if kind not in self._rows:
-            if kind in PLANNED:
-                kinds = ", ".join(self.kinds())
-                raise ConfigurationError(f"kind {kind} is not available yet; takes one of {kinds}")
             raise ConfigurationError(f"got kind {shown(kind)}, which is unknown; {did_you_mean(kind, self._rows)}")
         value = self._rows[kind]
         try:

@@ -17,13 +17,11 @@ Tree: TypeAlias = dict[str, dict[str, Any]]
 """Values as they were given: table, then key."""
 
 DEFAULT_FILE = "headgate.toml"
-PLANNED_VENDORS = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
-"""Variables of a vendor that no adapter serves yet. Many machines have them for other programs: they are passed over,
-with a warning."""
 VENDORS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "openai": ("openai", "https://api.openai.com/v1"),
         "deepseek": ("openai", "https://api.deepseek.com/v1"),
+        "anthropic": ("anthropic", "https://api.anthropic.com"),
         "gemini": ("openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
     }
 )

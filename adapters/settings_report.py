@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from adapters.settings import Settings
 from adapters.settings_groups import GROUPS
-from adapters.settings_layers import ENVIRONMENT, PLANNED_VENDORS, read_layers
+from adapters.settings_layers import ENVIRONMENT, read_layers
 from adapters.settings_problems import MASK, Path, dotted
 
 DEFAULT_TIER: Mapping[str, Path] = {
@@ -46,15 +46,13 @@ def settings_report(
 
 
 def settings_warnings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Variables that are set and do nothing: slips in the name of a setting, and vendors that are not served yet."""
+    """Variables that are set and do nothing: slips in the name of a setting."""
     environ = os.environ if environ is None else environ
     known = {*ENVIRONMENT, "HEADGATE_CONFIG"}
     prefixes = {*(str(group.prefix) for group in GROUPS.values()), "HEADGATE_"} - {*SHARED_PREFIXES}
     suspects = sorted(name for name in environ if name not in known and name.startswith(tuple(prefixes)))
     nearest = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in suspects)
-    slips = [f"{name} is not a setting; did you mean {near[0]}?" for name, near in nearest if near]
-    planned = [name for name in PLANNED_VENDORS if environ.get(name)]
-    return slips + [f"{name} is passed over: there is no provider of that kind yet" for name in planned]
+    return [f"{name} is not a setting; did you mean {near[0]}?" for name, near in nearest if near]
 
 
 def _effective(settings: Settings) -> Iterator[tuple[Path, object]]:

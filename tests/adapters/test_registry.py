@@ -122,7 +122,6 @@ def test_two_claims_on_one_kind_are_an_error_each() -> None:
     ("kind", "message"),
     [
         ("namd", "got kind 'namd', which is unknown; did you mean named?"),
-        ("anthropic", "kind anthropic is not available yet; takes one of "),
         ("no_module", "kind no_module of headgate, gone.away:Thing, cannot be imported"),
         ("no_name", f"kind no_name of headgate, {here('Gone')}, cannot be imported"),
         ("no_class", f"kind no_class of headgate, {here('not_a_class')}, is not a class"),
@@ -206,11 +205,14 @@ def test_options_are_checked_against_the_constructor(
 
 def test_a_vendor_of_the_environment_becomes_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    rows = get_settings({"OPENAI_API_KEY": "k", "DEEPSEEK_BASE_URL": "http://localhost:9"}).providers
+    rows = get_settings(
+        {"OPENAI_API_KEY": "k", "DEEPSEEK_BASE_URL": "http://localhost:9", "ANTHROPIC_API_KEY": "k"}
+    ).providers
     bound = bind_providers(Registry[Provider]("headgate.providers"), rows, StillClock())
     assert {name: type(make()).__name__ for name, make in bound.items()} == {
         "openai": "OpenAIProvider",
         "deepseek": "OpenAIProvider",
+        "anthropic": "AnthropicProvider",
     }
 
 
@@ -231,7 +233,7 @@ def test_providers_are_bound_and_not_made() -> None:
 
 def test_the_problems_of_all_providers_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    rows_of_file = '[providers."a.b"]\nkind = "named"\nx = 1\n[providers.anthropic]\nkind = "anthropic"'
+    rows_of_file = '[providers."a.b"]\nkind = "named"\nx = 1\n[providers.anthropic]\nkind = "nemed"'
     (tmp_path / "headgate.toml").write_text(rows_of_file, "utf-8")
     providers = Registry[Provider]("headgate.providers", {"named": here("Named")}, ())
     rows = get_settings({}).providers
@@ -240,6 +242,6 @@ def test_the_problems_of_all_providers_are_told_at_once(tmp_path: Path, monkeypa
     assert sorted(caught.value.message.split("\n")) == [
         'providers."a.b".base_url: missing; kind named takes it',
         'providers."a.b".x: unknown option of kind named; takes one of api_key, base_url, depth',
-        "providers.anthropic: kind anthropic is not available yet; takes one of named",
+        "providers.anthropic: got kind 'nemed', which is unknown; did you mean named?",
     ]
     assert caught.value.details == {"problems": 3}

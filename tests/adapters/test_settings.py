@@ -192,6 +192,7 @@ def test_without_a_provider_the_demo_answers(write_file: WriteFile) -> None:
     [
         ("OPENAI", "openai", "https://api.openai.com/v1"),
         ("DEEPSEEK", "openai", "https://api.deepseek.com/v1"),
+        ("ANTHROPIC", "anthropic", "https://api.anthropic.com"),
         ("GEMINI", "openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
     ],
 )

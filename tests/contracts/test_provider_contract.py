@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from adapters.providers.anthropic import AnthropicProvider
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
 from adapters.providers.openai import OpenAIProvider
@@ -12,6 +14,8 @@ from domain.errors import ProviderError, ProviderModelNotFoundError, ProviderUna
 from domain.model import CompletionRequest, Delta, Message
 from ports.clock import Clock
 from ports.provider import Provider
+from tests.adapters.test_anthropic_provider_upstream import served
+from tests.adapters.test_anthropic_provider_upstream import upstream as anthropic_upstream
 from tests.faults.provider import process
 
 WORDS = "".join(f" tok{number}" for number in range(1, 61))
@@ -46,11 +50,30 @@ def url() -> Iterator[str]:
         yield base_url
 
 
-@pytest.fixture(params=["demo", "openai"])
-async def provider(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Provider]:
-    one = DemoProvider("it", NoClock(), SCRIPTS) if request.param == "demo" else OpenAIProvider("it", url, "sk-x")
-    yield one
-    await one.aclose()
+@asynccontextmanager
+async def demo() -> AsyncIterator[Provider]:
+    yield DemoProvider("it", NoClock(), SCRIPTS)
+
+
+@asynccontextmanager
+async def anthropic() -> AsyncIterator[Provider]:
+    async with served(anthropic_upstream()) as base_url:
+        yield AnthropicProvider("it", base_url, "sk-x")
+
+
+PROVIDERS = {"demo": demo, "anthropic": anthropic}
+
+
+@pytest.fixture(params=[*PROVIDERS, "openai"])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    if request.param == "openai":
+        one: Provider = OpenAIProvider("it", request.getfixturevalue("url"), "sk-x")
+        yield one
+        await one.aclose()
+        return
+    async with PROVIDERS[request.param]() as one:
+        yield one
+        await one.aclose()
 
 
 async def collect(provider: Provider, model: str, into: list[Delta]) -> None:

@@ -1,0 +1,166 @@
+"""One streamed call and its answer, for the dialects that are nothing but events: Anthropic's, and Gemini's."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import msgspec
+
+from adapters.providers.attempt import Attempt
+from adapters.providers.event_stream import EventStreamParser, ServerSentEvent
+from adapters.providers.upstream import UpstreamResponse
+from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
+from domain.model import Delta
+from ports.provider import Delivery
+
+T = TypeVar("T")
+
+MAX_ERROR_BODY_BYTES = 64 << 10
+
+
+class EventReader(Protocol):
+    """What the events of one answer say, in one dialect. It keeps what later events refer to."""
+
+    over: bool
+    """The answer has said that nothing follows."""
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta that an event is, or None if it says nothing. Raises the `ProviderError` that it tells of."""
+
+
+class StatusError(Protocol):
+    """How one dialect tells an error by its HTTP status."""
+
+    def __call__(self, attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The error; `body` is the beginning of the response's, or nothing."""
+
+
+class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
+    """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
+
+    A cut after the last finish reason takes nothing from the answer: it is its end (R5).
+    """
+
+    __slots__ = ("_attempt", "_failure", "_parser", "_reader", "_response", "_send", "_status_error", "_unfinished")
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        send: Callable[[], UpstreamResponse],
+        reader: EventReader,
+        status_error: StatusError,
+        choices: int = 1,
+    ) -> None:
+        self._attempt = attempt
+        self._send = send
+        self._reader = reader
+        self._status_error = status_error
+        self._unfinished = choices
+        self._parser = EventStreamParser(attempt)
+        self._failure: ProviderError | None = None
+
+    async def __aenter__(self) -> Self:
+        self._response = self._send()
+        await self._response.__aenter__()
+        try:
+            await self._check_head()
+        except BaseException as error:
+            await self._response.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._response.__aexit__(kind, error, trace)
+
+    async def __anext__(self) -> list[Delta]:
+        while not self._reader.over:
+            if self._failure is not None:
+                raise self._failure
+            data = await self._read()
+            if not data:
+                break
+            deltas = self._take(data)
+            if deltas:
+                return deltas
+        raise StopAsyncIteration
+
+    async def deliver(self, take: Callable[[Sequence[Delta]], None]) -> None:
+        """What iterating gives, without a task in between: each read of the socket ends in `take`."""
+
+        def feed(data: bytes) -> bool:
+            deltas = self._take(data)
+            if deltas:
+                take(deltas)
+            if self._failure is not None:
+                raise self._failure
+            return not self._reader.over
+
+        try:
+            await self._response.pour(feed)
+        except ProviderConnectionError:
+            if self._unfinished > 0:
+                raise
+
+    async def _check_head(self) -> None:
+        response = self._response
+        if response.status != 200:
+            body = await self._read_error() if 400 <= response.status < 500 else b""
+            raise self._status_error(self._attempt, response.status, response.headers, body)
+        if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+            raise self._attempt.error(ProviderResponseError, "The provider's answer is not a stream.", status=200)
+
+    async def _read_error(self) -> bytes:
+        """The beginning of an error's body. If it is cut, the status still says what happened."""
+        body = bytearray()
+        with suppress(ProviderError):
+            while len(body) < MAX_ERROR_BODY_BYTES and (data := await self._response.read()):
+                body += data
+        return bytes(body[:MAX_ERROR_BODY_BYTES])
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._response.read()
+        except ProviderConnectionError:
+            if self._unfinished > 0:
+                raise
+            return b""
+
+    def _take(self, data: bytes) -> list[Delta]:
+        """The deltas of one read. What fails in its middle is raised by the next step, after what came before it."""
+        deltas: list[Delta] = []
+        try:
+            for event in self._parser.feed(data):
+                delta = self._reader.delta(event) if event.data else None
+                if delta is not None:
+                    deltas.append(delta)
+                    self._unfinished -= delta.finish_reason is not None
+                if self._reader.over:
+                    self._response.finish()
+                    break
+        except ProviderError as error:
+            self._failure = error
+        return deltas
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes, attempt: Attempt) -> T:
+    """An event's data. Halves of surrogate pairs, which come when an emoji is cut by two events, go through.
+
+    Raises `ProviderResponseError` for a broken frame.
+    """
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            return msgspec.convert(json.loads(data, parse_constant=_refuse_constant), decoder.type)
+        except (ValueError, RecursionError) as error:
+            raise attempt.error(
+                ProviderResponseError, "The provider sent a frame that is not a part of an answer."
+            ) from error
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")

@@ -1,0 +1,150 @@
+"""Answers in Anthropic's dialect -> deltas: the events of a stream (platform.claude.com/docs/en/build-with-claude/
+streaming)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters.providers.anthropic_answer import decoded
+from adapters.providers.anthropic_errors import stream_error
+from adapters.providers.anthropic_parts import encoded
+from adapters.providers.attempt import Attempt
+from adapters.providers.event_stream import ServerSentEvent
+from domain.model import Delta, ToolCallDelta, Usage
+
+
+class _Usage(msgspec.Struct, frozen=True, gc=False):
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    role: str | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _Piece(msgspec.Struct, frozen=True, gc=False):
+    """A content block as it starts, a delta of one, or the delta of the message."""
+
+    type: str | None = None
+    id: str | None = None
+    name: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    input: Any = None
+    stop_reason: str | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    index: int = 0
+    message: _Message | None = None
+    content_block: _Piece | None = None
+    delta: _Piece | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Event)
+_NOTHING = _Piece()
+_NO_USAGE = _Usage()
+
+FINISH_REASONS: Mapping[str, str] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+"""Anthropic's reason for stopping -> OpenAI's; every other (`end_turn`, `stop_sequence`, `pause_turn`) is `stop`."""
+
+
+class AnthropicEvents:
+    """Reads the events of one answer. It keeps the model, the input's tokens and which block is which tool call."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.over = False
+        self._attempt = attempt
+        self._model: str | None = None
+        self._input = _NO_USAGE
+        self._calls: dict[int, int] = {}
+        self._bare: set[int] = set()  # blocks of tool calls that have no arguments yet
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta that an event is; None for a ping, the ends of blocks and kinds that came after this was written.
+
+        Raises `ProviderResponseError` for a broken frame, and the error that an `error` event is.
+        """
+        said = decoded(_DECODER, event.data, self._attempt)
+        match said.type:
+            case "content_block_delta":
+                return self._block_delta(said.index, said.delta or _NOTHING)
+            case "content_block_start":
+                return self._block_start(said.index, said.content_block or _NOTHING)
+            case "content_block_stop":
+                return self._block_stop(said.index)
+            case "message_start":
+                return self._message_start(said.message or _Message())
+            case "message_delta":
+                return self._message_delta(said.delta or _NOTHING, said.usage or _NO_USAGE)
+            case "message_stop":
+                self.over = True
+            case "error":
+                raise stream_error(self._attempt, said.error)
+        return None
+
+    def _message_start(self, message: _Message) -> Delta:
+        self._model = message.model
+        self._input = message.usage or _NO_USAGE
+        return Delta(role=message.role or "assistant")
+
+    def _block_start(self, index: int, block: _Piece) -> Delta | None:
+        if block.type == "tool_use":
+            call = self._calls[index] = len(self._calls)
+            arguments = encoded(block.input).decode() if block.input else ""
+            if not arguments:
+                self._bare.add(index)
+            return Delta(tool_calls=(ToolCallDelta(call, block.id, block.name, arguments),))
+        return self._block_delta(index, block)
+
+    def _block_delta(self, index: int, piece: _Piece) -> Delta | None:
+        """Arguments of tools that Anthropic runs itself, signatures and citations are nobody's business here."""
+        if piece.text:
+            return Delta(piece.text)
+        if piece.thinking:
+            return Delta(reasoning=piece.thinking)
+        if piece.partial_json and index in self._calls:
+            self._bare.discard(index)
+            return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments=piece.partial_json),))
+        return None
+
+    def _block_stop(self, index: int) -> Delta | None:
+        """A call without arguments has an empty object for them, which OpenAI's clients want to see."""
+        if index not in self._bare:
+            return None
+        self._bare.discard(index)
+        return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments="{}"),))
+
+    def _message_delta(self, delta: _Piece, usage: _Usage) -> Delta | None:
+        reason = delta.stop_reason
+        if reason is None:
+            return None
+        return Delta(
+            finish_reason=FINISH_REASONS.get(reason, "stop"),
+            usage=Usage(_input_tokens(usage, self._input), usage.output_tokens or self._input.output_tokens or 0),
+            model=self._model,
+        )
+
+
+def _input_tokens(last: _Usage, first: _Usage) -> int:
+    """Read from the cache or not: each count as the last event has it, else as the first."""
+    counts = (
+        (last.input_tokens, first.input_tokens),
+        (last.cache_creation_input_tokens, first.cache_creation_input_tokens),
+        (last.cache_read_input_tokens, first.cache_read_input_tokens),
+    )
+    return sum((earlier or 0) if later is None else later for later, earlier in counts)

@@ -1,0 +1,109 @@
+"""What a conversation in OpenAI's shape is made of, for the dialects that have to be translated into."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from adapters.providers.attempt import Attempt
+from domain.errors import ProviderRequestError
+from domain.model import Json, JsonObject, Message
+
+INSTRUCTIONS = frozenset({"system", "developer"})
+"""The roles of messages that are not turns of the conversation."""
+
+_DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80})?;base64,", re.IGNORECASE)
+
+
+class ToolCall(NamedTuple):
+    """A call that an earlier answer made; `given` is all that the message says of it."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+    given: Mapping[str, Json]
+
+
+class DataUrl(NamedTuple):
+    """The content of a `data:` address, in base64."""
+
+    media_type: str
+    data: str
+
+
+def parts(content: Json, attempt: Attempt) -> list[JsonObject]:
+    """A message's content as a list of parts; a text without a word is left out, for nobody takes one.
+
+    Raises `ProviderRequestError` if it is neither text nor parts.
+    """
+    match content:
+        case None:
+            return []
+        case str():
+            return [{"type": "text", "text": content}] if content else []
+        case list() if all(isinstance(part, dict) for part in content):
+            given = cast("list[JsonObject]", content)
+            return [part for part in given if part.get("type") != "text" or part.get("text")]
+        case _:
+            raise refused(attempt, "The content of a message is neither text nor a list of parts.")
+
+
+def plain_text(content: Json, attempt: Attempt) -> str:
+    """All text of a content, in one. Raises as `parts` does."""
+    return "".join(str(part["text"]) for part in parts(content, attempt) if part.get("type") == "text")
+
+
+def tool_calls(message: Message, attempt: Attempt) -> list[ToolCall]:
+    """The calls in a message of the assistant. Raises `ProviderRequestError` for one that is none."""
+    calls = cast("list[Any]", message.extra.get("tool_calls") or [])
+    try:
+        return [
+            ToolCall(str(call["id"]), str(call["function"]["name"]), _arguments(call["function"]), call)
+            for call in calls
+        ]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise refused(attempt, "A tool call in the messages has no id, no name, or no object for arguments.") from error
+
+
+def tool_call_id(message: Message, attempt: Attempt) -> str:
+    """Which call a message of the tool answers. Raises `ProviderRequestError` if it does not say."""
+    given = message.extra.get("tool_call_id")
+    if not isinstance(given, str):
+        raise refused(attempt, "A message of a tool has no tool_call_id.")
+    return given
+
+
+def data_url(url: Json) -> DataUrl | None:
+    """What a `data:` address in base64 holds, or None for any other address."""
+    match = _DATA_URL.match(url) if isinstance(url, str) else None
+    return None if match is None else DataUrl(match[1].lower(), cast("str", url)[match.end() :])
+
+
+def nested(part: JsonObject, *path: str) -> Json:
+    """The value at a path of keys, or None."""
+    value: Json = part
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def refused(attempt: Attempt, message: str) -> ProviderRequestError:
+    """What the provider would refuse, before it is asked."""
+    return attempt.error(ProviderRequestError, message, param="messages")
+
+
+def encoded(body: Mapping[str, object]) -> bytes:
+    """A request's body. Half of a surrogate pair goes as the escape that it came as."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return json.dumps(body).encode()
+
+
+def _arguments(function: Mapping[str, Any]) -> JsonObject:
+    arguments = json.loads(function.get("arguments") or "{}")
+    if not isinstance(arguments, dict):
+        raise TypeError("arguments are an object")
+    return arguments

@@ -1,0 +1,143 @@
+"""A request, from OpenAI's shape to that of Anthropic's Messages API (platform.claude.com/docs/en/api/messages)."""
+
+from collections.abc import Mapping, Sequence
+
+from adapters.providers.anthropic_messages import read_instructions, read_turns
+from adapters.providers.anthropic_parts import encoded, nested, parts
+from adapters.providers.attempt import Attempt
+from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
+from domain.model import CompletionRequest, Json, JsonObject, Message
+
+UNKNOWN = Capabilities(200_000, 4_096, prefill=True)
+"""What is taken for granted of a model that speaks this dialect and is in no table."""
+OWN_OPTIONS = frozenset(
+    {
+        "cache_control",
+        "container",
+        "context_management",
+        "inference_geo",
+        "mcp_servers",
+        "output_config",
+        "speed",
+        "stop_sequences",
+        "thinking",
+    }
+)
+"""Options under Anthropic's own names, which go through as they are."""
+SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
+SERVICE_TIERS = frozenset({"auto", "standard_only"})
+TOOL_CHOICES: Mapping[str, str] = {"auto": "auto", "none": "none", "required": "any"}
+NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
+
+LEAST_BUDGET = 1_024
+BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 32_768}
+"""Tokens to think with, by effort, for models that take a number; never more than half of the answer's."""
+EFFORTS = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh",
+           "max": "max"}  # fmt: skip
+"""Anthropic's word for an effort."""
+
+
+def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
+    """The body of `POST /v1/messages`. Options that Anthropic has no word for are left out.
+
+    Raises `ProviderRequestError` for messages that cannot be translated.
+    """
+    given = {name: value for name, value in request.options.items() if value is not None}
+    row = capabilities(model) or UNKNOWN
+    limit = given.get("max_completion_tokens") or given.get("max_tokens") or row.output_tokens
+    body: JsonObject = {"model": model, "max_tokens": limit, "messages": read_turns(request.messages, attempt)}
+    system = [*parts(given.get("system"), attempt), *read_instructions(request.messages, attempt)]
+    if system:
+        body["system"] = system
+    body |= _tools(given)
+    body |= _output(given)
+    body |= _thinking(given, request.messages, row, limit, body)
+    if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
+        body |= _sampling(given)
+    body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
+    return encoded({**body, "stream": True})
+
+
+def _sampling(given: Mapping[str, Json]) -> JsonObject:
+    """OpenAI's temperature goes up to 2, Anthropic's to 1: above it counts as 1, as in Anthropic's own layer."""
+    body = {name: given[name] for name in SAMPLING_OPTIONS if name in given}
+    temperature = body.get("temperature")
+    if isinstance(temperature, int | float) and temperature > 1:
+        body["temperature"] = 1
+    return body
+
+
+def _output(given: Mapping[str, Json]) -> JsonObject:
+    body: JsonObject = {}
+    stop = given.get("stop")
+    if stop:
+        body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    schema = nested(dict(given), "response_format", "json_schema", "schema")
+    if schema is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    if given.get("service_tier") in SERVICE_TIERS:
+        body["service_tier"] = given["service_tier"]
+    metadata = given.get("metadata")
+    if isinstance(metadata, dict) and metadata.keys() == {"user_id"}:
+        body["metadata"] = metadata
+    return body
+
+
+def _tools(given: Mapping[str, Json]) -> JsonObject:
+    tools = given.get("tools")
+    if not isinstance(tools, list) or not tools:
+        return {}
+    body: JsonObject = {"tools": [_tool(tool) for tool in tools if isinstance(tool, dict)]}
+    choice = _tool_choice(given.get("tool_choice"))
+    if given.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
+        choice = {"type": "auto", **(choice or {}), "disable_parallel_tool_use": True}
+    if choice is not None:
+        body["tool_choice"] = choice
+    return body
+
+
+def _tool(tool: JsonObject) -> JsonObject:
+    """A function as a tool; a tool in Anthropic's own shape as it is."""
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        return tool
+    named = {name: function[name] for name in ("name", "description") if function.get(name) is not None}
+    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS}
+
+
+def _tool_choice(choice: Json) -> JsonObject | None:
+    match choice:
+        case str() if choice in TOOL_CHOICES:
+            return {"type": TOOL_CHOICES[choice]}
+        case {"type": "function", "function": {"name": name}}:
+            return {"type": "tool", "name": name}
+        case dict():
+            return choice
+        case _:
+            return None
+
+
+def _thinking(
+    given: Mapping[str, Json], messages: Sequence[Message], row: Capabilities, limit: Json, body: JsonObject
+) -> JsonObject:
+    """`reasoning_effort` in the model's way; Anthropic's own `thinking` stands as it is.
+
+    Thoughts of earlier turns are not in OpenAI's messages, and a model that thinks by budget wants them after a tool's
+    result; nor does it think with a forced tool or on a partial answer.
+    """
+    effort = given.get("reasoning_effort")
+    if "thinking" in given:
+        return {"thinking": given["thinking"]}
+    if not isinstance(effort, str) or effort not in EFFORTS or row.reasoning is Reasoning.NONE:
+        return {}
+    forced = nested(body, "tool_choice", "type") in {"any", "tool"}
+    if row.reasoning is Reasoning.EFFORT:
+        config = body.get("output_config")
+        chosen: JsonObject = {**(config if isinstance(config, dict) else {}), "effort": EFFORTS[effort]}
+        if effort == "none" or forced:
+            return {"output_config": chosen}
+        return {"output_config": chosen, "thinking": {"type": "adaptive", "display": "summarized"}}
+    budget = min(BUDGETS.get(effort, 0), limit // 2 if isinstance(limit, int) else 0)
+    if budget < LEAST_BUDGET or forced or not messages or messages[-1].role != "user":
+        return {}
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
