@@ -9,7 +9,7 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
+from domain.model import Caller, CompletionRequest, Cost, Message, QueueMessage, Status, StatusState, Tier
 from domain.services.admission import DEFAULT_ANSWER_TOKENS, Admission, estimate_tokens, queue_cost
 
 A, B = Caller("a"), Caller("b")
@@ -218,3 +218,18 @@ async def test_an_estimate_follows_how_fast_others_started_q5() -> None:
 def test_the_cost_of_a_request_is_a_small_number_q4() -> None:
     costs = [queue_cost(tokens) for tokens in (0, 4_095, 4_096, 16_383, 16_384, 65_536, 10**9)]
     assert costs == [1, 1, 2, 2, 3, 4, 4]
+
+
+async def test_a_message_whose_ticket_has_gone_is_passed_over_q6() -> None:
+    service, slots, queue, clock = fleet_admission()
+    running = asyncio.create_task(service.run())
+    await clock.advance(1.0)  # nobody waits
+    holder = await service.enter(A, "s1", "t")
+    await queue.put(QueueMessage("gone", "a"))
+    waiting = await service.enter(A, "s2", "t")
+    await service.leave(holder)
+    assert waiting.granted.done()
+    assert await queue.positions() == {}
+    await service.leave(waiting)
+    running.cancel()
+    assert len(slots) == 0
