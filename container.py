@@ -34,11 +34,13 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
 from adapters.redis.fleet import RedisFleet
+from adapters.redis.queue import RedisMessageQueue
+from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from adapters.registry import Registry, bind_providers
 from adapters.settings import Settings
 from domain import stages
-from domain.model import Caller
+from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
@@ -56,7 +58,9 @@ from ports.fleet import Fleet
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 from ports.provider import Provider
+from ports.queue import MessageQueue
 from ports.recorder import Recorder
+from ports.slots import Slots
 from ports.stream_log import StreamLog
 
 L1_MAX_ENTRIES = 100_000
@@ -94,11 +98,23 @@ def _streams_of(settings: Settings) -> Callable[[Caller], int]:
     return bound
 
 
-def _weight_of(settings: Settings) -> Callable[[Caller], int]:
-    def weight(caller: Caller) -> int:
-        return settings.tiers[caller.tier].weight
+def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
+    def tier(caller: Caller) -> Tier:
+        return settings.tiers[caller.tier]
 
-    return weight
+    return tier
+
+
+def _slots(settings: Settings, clock: Clock, client: RedisClient | None) -> Slots:
+    total, per_caller = settings.stream.max_concurrent, _streams_of(settings)
+    return MemorySlots(total, per_caller) if client is None else RedisSlots(client, clock, total, per_caller)
+
+
+def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> MessageQueue:
+    depth, line = settings.queue.max_depth, _longest_line(settings)
+    if client is None or not isinstance(log, RedisStreamLog):
+        return MemoryMessageQueue(depth, line)
+    return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent)
 
 
 def _callers(settings: Settings) -> Callers:
@@ -215,12 +231,8 @@ class Container(containers.DeclarativeContainer):
     l2_cache = providers.Singleton(_l2, settings, redis_client)
     stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
     limiter = providers.Singleton(_limiter, settings, clock)
-    slots = providers.Singleton(
-        MemorySlots, settings.provided.stream.max_concurrent, providers.Callable(_streams_of, settings)
-    )
-    queue = providers.Singleton(
-        MemoryMessageQueue, settings.provided.queue.max_depth, providers.Callable(_longest_line, settings)
-    )
+    slots = providers.Singleton(_slots, settings, clock, redis_client)
+    queue = providers.Singleton(_queue, settings, redis_client, stream_log)
     breaker_board = providers.Singleton(MemoryBreakerBoard, clock)
     llm_providers = providers.Singleton(_providers, settings, clock)
 
@@ -276,7 +288,7 @@ class Container(containers.DeclarativeContainer):
             total=settings.provided.stream.total_timeout,
         ),
     )
-    admission = providers.Singleton(Admission, clock, limiter, slots, queue, providers.Callable(_weight_of, settings))
+    admission = providers.Singleton(Admission, clock, limiter, slots, queue, providers.Callable(_tier_of, settings))
     generations = providers.Singleton(
         Generations,
         clock,

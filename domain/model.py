@@ -256,12 +256,13 @@ MAX_COST = 4
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """A request that waits for a slot; `cost` is 1 to MAX_COST, `weight` that of its tier."""
+    """A request that waits for a slot; `cost` is 1 to MAX_COST, `weight` and `limit` (slots at once) its tier's."""
 
     stream_id: str
     tenant: str
     cost: int = 1
     weight: int = 1
+    limit: int = 10**6
 
 
 @dataclass(frozen=True, slots=True)

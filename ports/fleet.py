@@ -2,16 +2,27 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
+
+
+class FleetEvent(StrEnum):
+    """What one process may tell another."""
+
+    LEFT = "left"
+    """The last reader of a stream of yours has left me."""
+    CANCEL = "cancel"
+    """Somebody cancels a stream of yours."""
+    SLOT = "slot"
+    """There may be a slot for one of yours that waits."""
 
 
 class Fleet(Protocol):
     """What the processes of a fleet tell each other about a stream that one fills and others read. Never raises."""
 
     @abstractmethod
-    def listen(self, left: Callable[[str], None], cancelled: Callable[[str], None]) -> None:
-        """From now on `left` is called with the id of a stream of this process whose last reader on another has gone,
-        and `cancelled` with one that somebody has cancelled there."""
+    def listen(self, event: FleetEvent, listener: Callable[[str], None]) -> None:
+        """From now on `listener` is called with the id of the stream that the event is about."""
 
     @abstractmethod
     async def read_elsewhere(self, stream_id: str) -> bool:

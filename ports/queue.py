@@ -1,7 +1,7 @@
 """The queue port."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from domain.model import QueueMessage
@@ -15,9 +15,8 @@ class MessageQueue(Protocol):
         """Joins the line. The number of the tenant's own messages ahead, or None: full, and nothing was stored."""
 
     @abstractmethod
-    async def take(self, eligible: Callable[[QueueMessage], bool]) -> QueueMessage | None:
-        """Removes and returns the message whose turn it is, or None. A tenant whose first message is not eligible is
-        passed over in this round."""
+    async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
+        """Removes and returns the message whose turn it is, or None; `passed_over` are tenants whose turn it is not."""
 
     @abstractmethod
     async def restore(self, message: QueueMessage) -> None:

@@ -18,5 +18,9 @@ class Slots(Protocol):
         """Whether `acquire` would find one now, as far as this process knows. No I/O."""
 
     @abstractmethod
+    def room(self) -> bool:
+        """Whether there is any slot for anybody now, as far as this process knows. No I/O."""
+
+    @abstractmethod
     async def release(self, holder: str) -> None:
         """Gives the slot of `holder` back; nothing happens if it has none."""

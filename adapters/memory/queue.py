@@ -6,7 +6,7 @@ tenant with one waits one round at most, whatever the others have waiting (Q4).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from domain.model import MAX_COST, QueueMessage
 from ports.occupancy import Occupancy
@@ -45,15 +45,16 @@ class MemoryMessageQueue(MessageQueue, Occupancy):
         self._tenants[message.stream_id] = message.tenant
         return ahead
 
-    async def take(self, eligible: Callable[[QueueMessage], bool]) -> QueueMessage | None:
+    async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
         """Goes round until somebody may be served; two rounds are enough, as each visit pays for one message."""
         for _ in range(2 * len(self._ring)):
             tenant, line = next(iter(self._ring.items()))
             message = next(iter(line.messages.values()))
-            if eligible(message):
+            if tenant not in passed_over:
                 if not line.visited:
                     line.visited = True
-                    line.deficit += QUANTUM * message.weight
+                    # What a visit leaves over is less than a message costs; only what was restored could be more.
+                    line.deficit = min(line.deficit, MAX_COST) + QUANTUM * message.weight
                 if message.cost <= line.deficit:
                     line.deficit -= message.cost
                     self._drop(message)

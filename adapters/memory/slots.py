@@ -31,9 +31,13 @@ class MemorySlots(Slots, Occupancy):
         self._held[caller.tenant] += 1
         return True
 
+    def room(self) -> bool:
+        """Whether the bound of all has room."""
+        return len(self._tenants) < self._total
+
     def free(self, caller: Caller) -> bool:
         """Whether both bounds have room."""
-        return len(self._tenants) < self._total and self._held[caller.tenant] < self._per_caller(caller)
+        return self.room() and self._held[caller.tenant] < self._per_caller(caller)
 
     async def release(self, holder: str) -> None:
         """Gives the slot back. A tenant without slots leaves nothing behind."""

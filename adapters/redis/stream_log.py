@@ -31,7 +31,7 @@ from adapters.redis.stream_mirror import (
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
-from ports.fleet import Fleet
+from ports.fleet import Fleet, FleetEvent
 from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog
 
@@ -62,7 +62,8 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         self._client = client
         self._clock = clock
         self._kept_open_ms = kept_open_ms(retention)
-        self._process = secrets.token_hex(8)
+        self.process = self._process = secrets.token_hex(8)
+        """The name of this process in the fleet."""
         self._store = StreamStore[StreamMirror](clock, retention, max_bytes, max_stream_bytes)
         self._listeners: dict[str, Callable[[str], None]] = {}
         self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners)
@@ -165,9 +166,9 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
             raise StreamLogUnavailableError.from_exception(error, details={"word": error.word}) from error
         return MirrorReader(mirror, after)
 
-    def listen(self, left: Callable[[str], None], cancelled: Callable[[str], None]) -> None:
+    def listen(self, event: FleetEvent, listener: Callable[[str], None]) -> None:
         """Whom to tell what other processes say."""
-        self._listeners.update(left=left, cancel=cancelled)
+        self._listeners[event] = listener
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import MAX_COST, Caller, CompletionRequest, Cost, QueueMessage, Status, StatusState, Verdict
+from domain.model import MAX_COST, Caller, CompletionRequest, Cost, QueueMessage, Status, StatusState, Tier, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
@@ -60,7 +60,7 @@ class Ticket:
 class Admission:
     """Limits, slots and the queue. What it takes, it gives back in `settle` and `leave`.
 
-    `weight` is a caller's share of the slots while there is a queue. `run` must run beside it.
+    `tier` is what a caller may use. `run` must run beside it.
     """
 
     def __init__(
@@ -69,14 +69,15 @@ class Admission:
         limiter: Limiter,
         slots: Slots,
         queue: MessageQueue,
-        weight: Callable[[Caller], int],
+        tier: Callable[[Caller], Tier],
     ) -> None:
         self._clock = clock
         self._limiter = limiter
         self._slots = slots
         self._queue = queue
-        self._weight = weight
+        self._tier = tier
         self._waiting: dict[str, Ticket] = {}
+        self._pokes: set[asyncio.Task[None]] = set()
         self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
 
     async def reserve(self, caller: Caller, cost: Cost, thread_id: str) -> Verdict:
@@ -106,7 +107,8 @@ class Admission:
             self._started.append(self._clock.monotonic())
             return ticket
         self._waiting[stream_id] = ticket
-        message = QueueMessage(stream_id, caller.tenant, queue_cost(tokens), self._weight(caller))
+        tier = self._tier(caller)
+        message = QueueMessage(stream_id, caller.tenant, queue_cost(tokens), tier.weight, tier.max_concurrent_streams)
         ticket.ahead = await self._queue.put(message)
         if ticket.ahead is None:
             del self._waiting[stream_id]
@@ -139,6 +141,12 @@ class Admission:
                 if turns % LOOKS_PER_STATUS == 0:
                     await self.tell()
 
+    def poke(self, _stream_id: str = "") -> None:
+        """There may be a slot for somebody who waits here: another process says so."""
+        task = asyncio.create_task(self._dispatch())
+        self._pokes.add(task)
+        task.add_done_callback(self._pokes.discard)
+
     async def tell(self) -> None:
         """Tells those whose place has changed since they were last told."""
         positions = await self._queue.positions()
@@ -151,26 +159,25 @@ class Admission:
 
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
-        while self._waiting:
-            message = await self._queue.take(self._eligible)
+        full = set[str]()
+        while self._waiting and self._slots.room():
+            message = await self._queue.take(full)
             if message is None:
                 return
             ticket = self._waiting.get(message.stream_id)
             if ticket is None or ticket.granted.done():
                 continue  # it left while it was taken
-            if not await self._slots.acquire(ticket.caller, ticket.stream_id):
-                await self._queue.restore(message)  # another process was faster
-                return
+            if not self._slots.free(ticket.caller) or not await self._slots.acquire(ticket.caller, ticket.stream_id):
+                full.add(message.tenant)
+                await self._slots.release(ticket.stream_id)
+                await self._queue.restore(message)
+                continue
             if ticket.granted.done():
                 await self._slots.release(ticket.stream_id)
                 continue
             del self._waiting[message.stream_id]
             ticket.granted.set_result(None)
             self._started.append(self._clock.monotonic())
-
-    def _eligible(self, message: QueueMessage) -> bool:
-        ticket = self._waiting.get(message.stream_id)
-        return ticket is None or self._slots.free(ticket.caller)
 
     def _estimate(self, ticket: Ticket) -> float | None:
         """By how fast requests have started of late: each round serves one of every caller that waits."""

@@ -13,7 +13,7 @@ from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generation import Generation
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
-from ports.fleet import Fleet
+from ports.fleet import Fleet, FleetEvent
 from ports.recorder import Recorder
 from ports.stream_log import StreamLog
 
@@ -52,7 +52,9 @@ class Generations:
         self._fleet = fleet
         self._tasks: set[asyncio.Task[None]] = set()
         if fleet is not None:
-            fleet.listen(self._left_elsewhere, self._cancelled_elsewhere)
+            fleet.listen(FleetEvent.LEFT, self._left_elsewhere)
+            fleet.listen(FleetEvent.CANCEL, self._cancelled_elsewhere)
+            fleet.listen(FleetEvent.SLOT, admission.poke)
 
     def __len__(self) -> int:
         return len(self._running)

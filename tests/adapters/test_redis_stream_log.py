@@ -15,6 +15,7 @@ from adapters.redis.stream_log import RedisStreamLog
 from adapters.redis.stream_mirror import decode_info, encode_info
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.model import Delta, Event, Failed, Lease, Position, StreamInfo
+from ports.fleet import FleetEvent
 from ports.stream_log import Reader
 from tests.contracts.events import END, EPOCH, append, deltas, follow, info, read, read_to_end, waiting_read
 from tests.redis_cases import later, redis_client, unheard, untimed
@@ -187,7 +188,8 @@ async def test_the_fleet_knows_who_reads_and_who_cancels(server: RedisServer) ->
     """S7."""
     async with replica(server) as one, replica(server) as other:
         left, cancelled = list[str](), list[str]()
-        one.log.listen(left.append, cancelled.append)
+        one.log.listen(FleetEvent.LEFT, left.append)
+        one.log.listen(FleetEvent.CANCEL, cancelled.append)
         lease = await one.log.open(info())
         await append(one.log, lease, deltas(1))
         assert not await one.log.read_elsewhere("s-1")
@@ -212,7 +214,7 @@ async def test_a_stream_that_nobody_reads_is_joined_by_nobody_any_more(server: R
         assert await other.log.open_shared(info("second"), "key") == info()
         assert await one.log.read_elsewhere("s-1")  # whoever found it is about to read it
         left = list[str]()
-        one.log.listen(left.append, left.append)
+        one.log.listen(FleetEvent.LEFT, left.append)
         (await follow(other.log)).close()
         await until(lambda: left == ["s-1"])
         assert not await one.log.read_elsewhere("s-1")

@@ -23,6 +23,8 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
+from adapters.redis.queue import RedisMessageQueue
+from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from domain.model import Event, Lease, Position, StreamInfo, Tier
 from ports.breaker_board import BreakerBoard
@@ -175,9 +177,39 @@ async def memory_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator
 
 
 @asynccontextmanager
+async def redis_slots(connect: Connector, *, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
+    async with redis_client(connect) as client:
+        clock = ManualClock()
+        slots = RedisSlots(client, clock, total, lambda caller: per_tier[caller.tier])
+        yield Case(slots, clock.advance)
+
+
+@asynccontextmanager
+async def fakeredis_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_slots(fake.make_connection, total=total, per_tier=per_tier) as case:
+        yield case
+
+
+@asynccontextmanager
 async def memory_queue(*, max_depth: int = 1_000, max_per_tenant: int = 1_000) -> AsyncIterator[Case[MessageQueue]]:
     clock = ManualClock()
     yield Case(MemoryMessageQueue(max_depth, max_per_tenant), clock.advance)
+
+
+@asynccontextmanager
+async def redis_queue(
+    connect: Connector, *, max_depth: int = 1_000, max_per_tenant: int = 1_000
+) -> AsyncIterator[Case[MessageQueue]]:
+    async with redis_client(connect) as client:
+        yield Case(RedisMessageQueue(client, "process-1", max_depth, max_per_tenant, 10**6), partial(later, client))
+
+
+@asynccontextmanager
+async def fakeredis_queue(*, max_depth: int = 1_000, max_per_tenant: int = 1_000) -> AsyncIterator[Case[MessageQueue]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_queue(fake.make_connection, max_depth=max_depth, max_per_tenant=max_per_tenant) as case:
+        yield case
 
 
 @asynccontextmanager
@@ -196,8 +228,8 @@ CLOCKS: dict[str, OpenClock] = {"system": system_clock, "manual": manual_clock}
 CACHES: dict[str, OpenCache] = {"memory": memory_cache, "fakeredis": fakeredis_cache}
 STREAM_LOGS: dict[str, OpenStreamLog] = {"memory": memory_stream_log}
 LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter}
-SLOTS: dict[str, OpenSlots] = {"memory": memory_slots}
-QUEUES: dict[str, OpenQueue] = {"memory": memory_queue}
+SLOTS: dict[str, OpenSlots] = {"memory": memory_slots, "fakeredis": fakeredis_slots}
+QUEUES: dict[str, OpenQueue] = {"memory": memory_queue, "fakeredis": fakeredis_queue}
 BREAKER_BOARDS: dict[str, OpenBreakerBoard] = {"memory": memory_breaker_board}
 RECORDERS: dict[str, OpenRecorder] = {"memory": memory_recorder}
 
@@ -241,13 +273,17 @@ def open_limiter(request: pytest.FixtureRequest) -> OpenLimiter:
     return LIMITERS[request.param]
 
 
-@pytest.fixture(scope="session", params=SLOTS)
+@pytest.fixture(scope="session", params=[*SLOTS, SERVER])
 def open_slots(request: pytest.FixtureRequest) -> OpenSlots:
+    if request.param == SERVER:
+        return partial(redis_slots, connector(request.getfixturevalue("redis_url")))
     return SLOTS[request.param]
 
 
-@pytest.fixture(scope="session", params=QUEUES)
+@pytest.fixture(scope="session", params=[*QUEUES, SERVER])
 def open_queue(request: pytest.FixtureRequest) -> OpenQueue:
+    if request.param == SERVER:
+        return partial(redis_queue, connector(request.getfixturevalue("redis_url")))
     return QUEUES[request.param]
 
 

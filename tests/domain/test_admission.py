@@ -23,7 +23,7 @@ def admission(total: int = 1, per_caller: int = 10, depth: int = 10) -> Parts:
     slots = MemorySlots(total, lambda _: per_caller)
     queue = MemoryMessageQueue(depth, depth)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, per_caller)})
-    return Admission(clock, limiter, slots, queue, lambda _: 1), slots, queue
+    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10)), slots, queue
 
 
 async def test_a_free_slot_is_granted_at_once_and_comes_back_l6() -> None:
@@ -138,7 +138,7 @@ def fleet_admission() -> tuple[Admission, TakenElsewhere, MemoryMessageQueue, Ma
     clock = ManualClock()
     slots, queue = TakenElsewhere(1, lambda _: 10), MemoryMessageQueue(10, 10)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, 10)})
-    return Admission(clock, limiter, slots, queue, lambda _: 1), slots, queue, clock
+    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10)), slots, queue, clock
 
 
 async def test_a_slot_that_another_process_took_is_waited_for_in_the_same_place_q4() -> None:

@@ -9,7 +9,7 @@ from adapters.providers.demo_scripts import Script, text_pieces
 from domain.errors import StreamLogUnavailableError
 from domain.model import Cancelled, Complete, Lease, StreamInfo
 from domain.services.streams import StreamService
-from ports.fleet import Fleet
+from ports.fleet import Fleet, FleetEvent
 from ports.stream_log import Reader
 from tests.domain.parts import CALLER, TEXT, House, ask, context, read_all
 
@@ -23,11 +23,16 @@ class FakeFleet(Fleet):
     elsewhere: bool = False
     asked: int = 0
     cancelled: list[str] = field(default_factory=list)
-    left: Callable[[str], None] = print
-    on_cancel: Callable[[str], None] = print
+    listeners: dict[FleetEvent, Callable[[str], None]] = field(default_factory=dict)
 
-    def listen(self, left: Callable[[str], None], cancelled: Callable[[str], None]) -> None:
-        self.left, self.on_cancel = left, cancelled
+    def listen(self, event: FleetEvent, listener: Callable[[str], None]) -> None:
+        self.listeners[event] = listener
+
+    def left(self, stream_id: str) -> None:
+        self.listeners[FleetEvent.LEFT](stream_id)
+
+    def on_cancel(self, stream_id: str) -> None:
+        self.listeners[FleetEvent.CANCEL](stream_id)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         self.asked += 1

@@ -1,0 +1,10 @@
+"""Where the queue and the slots of the fleet are in Redis: their scripts touch each other's keys in one step."""
+
+QUEUE = "headgate:queue:"
+MESSAGES, RING, SEQUENCE, DEFICITS, OWNERS, LINES = (
+    QUEUE + name for name in ("messages", "ring", "sequence", "deficits", "owners", "line:")
+)
+SLOTS = "headgate:slots"
+TENANT_SLOTS = "headgate:slots:"
+PROCESS_MS = 60_000
+"""How long what is left for a process is kept."""
