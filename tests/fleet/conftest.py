@@ -28,7 +28,7 @@ async def fleet(healthy: Fleet) -> AsyncIterator[Fleet]:
 @pytest.fixture(scope="session")
 def seconds() -> float:
     """How long a scenario under load goes on: HEADGATE_FLEET_SECONDS, short unless told otherwise."""
-    return float(os.environ.get("HEADGATE_FLEET_SECONDS", "3"))
+    return float(os.environ.get("HEADGATE_FLEET_SECONDS", "1.5"))
 
 
 @pytest.fixture
