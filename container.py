@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from dependency_injector import containers, providers
 from prometheus_client import CollectorRegistry
 
+from adapters.key_file import FileApiKeys
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
@@ -25,6 +26,7 @@ from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.unlimited import UnlimitedLimiter
 from adapters.observability.exposition import DIRECTORY, ProcessExposition, WorkersExposition, shared_directory
 from adapters.observability.gauges import GaugeCollector
+from adapters.observability.key_state import log_key_warning
 from adapters.observability.metrics import PrometheusRecorder
 from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
@@ -34,6 +36,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
 from adapters.redis.fleet import RedisFleet
+from adapters.redis.keys import RedisApiKeys
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -44,10 +47,11 @@ from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
-from domain.services.callers import ApiKey, Callers
+from domain.services.callers import Callers
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
+from domain.services.key_refresh import KeyRefresh
 from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
@@ -55,6 +59,7 @@ from domain.services.sweeper import Sweeper
 from ports.cache import Cache
 from ports.clock import Clock
 from ports.fleet import Fleet
+from ports.keys import ApiKey, ApiKeys
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 from ports.provider import Provider
@@ -118,7 +123,12 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
 
 
 def _callers(settings: Settings) -> Callers:
-    return Callers({name: ApiKey(row.sha256, row.tenant, row.tier) for name, row in settings.keys.items()})
+    configured = [ApiKey(name, row.sha256, row.tenant, row.tier) for name, row in settings.keys.items()]
+    return Callers(configured, settings.tiers)
+
+
+def _api_keys(settings: Settings, client: RedisClient | None) -> ApiKeys:
+    return FileApiKeys(settings.access.keys_path) if client is None else RedisApiKeys(client)
 
 
 def _metrics_registry() -> CollectorRegistry:
@@ -193,10 +203,10 @@ def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) ->
     return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
 
 
-def _fleet(client: RedisClient | None, log: StreamLog, clock: Clock, ids: StreamIds) -> RedisFleet | None:
-    if client is None or not isinstance(log, RedisStreamLog):
+def _fleet(client: RedisClient | None, log: StreamLog, slots: Slots, clock: Clock, ids: StreamIds) -> RedisFleet | None:
+    if client is None or not isinstance(log, RedisStreamLog) or not isinstance(slots, RedisSlots):
         return None
-    return RedisFleet(client, log, clock, ids.adopt)
+    return RedisFleet(client, log, slots, clock, ids.adopt)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -237,6 +247,8 @@ class Container(containers.DeclarativeContainer):
     llm_providers = providers.Singleton(_providers, settings, clock)
 
     callers = providers.Singleton(_callers, settings)
+    api_keys = providers.Singleton(_api_keys, settings, redis_client)
+    key_refresh = providers.Singleton(KeyRefresh, clock, api_keys, callers, log_key_warning)
     stream_ids = providers.Singleton(StreamIds, providers.Callable(secrets.token_bytes, 32))
     answer_cache = providers.Singleton(
         AnswerCache,
@@ -315,7 +327,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         sweeper,
     )
-    fleet = providers.Singleton(_fleet, redis_client, stream_log, clock, stream_ids)
+    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, clock, stream_ids)
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,
@@ -342,6 +354,7 @@ def plugged(container: Container) -> dict[str, str]:
         "slots": container.slots(),
         "queue": container.queue(),
         "breaker board": container.breaker_board(),
+        "API keys": container.api_keys(),
     }
     adapters = {port: type(adapter).__name__ for port, adapter in ports.items()}
     if (l2 := container.l2_cache()) is not None:

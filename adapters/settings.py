@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from adapters.settings_groups import (
     GROUPS,
+    AccessSettings,
     BreakerSettings,
     CacheSettings,
     LogFormat,
@@ -42,6 +43,7 @@ from domain.errors import ConfigurationError
 from domain.model import Tier
 
 __all__ = [
+    "AccessSettings",
     "BreakerSettings",
     "CacheSettings",
     "KeyRow",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()
+    access: AccessSettings = AccessSettings()
     providers: Frozen[Name, ProviderRow] = Field(default_factory=dict)
     routes: Frozen[RouteName, tuple[Target, ...]] = Field(default_factory=dict)
     tiers: Frozen[Name, Annotated[Tier, _TierFromRow]] = Field(default_factory=dict)

@@ -5,6 +5,8 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
@@ -228,6 +230,44 @@ class RetrySettings(Table):
         return self
 
 
+def _networks(text: str) -> str:
+    """Checks a list of addresses and networks; those of `AccessSettings.proxies` are made of it."""
+    try:
+        _parse_networks(text)
+    except ValueError:
+        raise PydanticCustomError("networks", "not a list of networks") from None
+    return text
+
+
+def _parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+class AccessSettings(Table):
+    """Who may call."""
+
+    prefix = "HEADGATE_"
+
+    keys_file: Annotated[
+        str, Field(min_length=1, max_length=4096, description="path of the keys that commands make, without Redis")
+    ] = "headgate-keys.json"
+    trusted_proxies: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _networks(text)),
+        Field(max_length=4096, description="addresses or networks whose X-Forwarded-For counts, as 10.0.0.0/8,::1"),
+    ] = None
+
+    @property
+    def keys_path(self) -> Path:
+        """The keys file, as an absolute path."""
+        return Path(self.keys_file).absolute()
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted proxies as networks."""
+        return _parse_networks(self.trusted_proxies or "")
+
+
 GROUPS: Mapping[str, type[Table]] = MappingProxyType(
     {
         "redis": RedisSettings,
@@ -239,6 +279,7 @@ GROUPS: Mapping[str, type[Table]] = MappingProxyType(
         "queue": QueueSettings,
         "breaker": BreakerSettings,
         "retry": RetrySettings,
+        "access": AccessSettings,
     }
 )
 """By the name of the table in headgate.toml, which is that of the field of `Settings`."""

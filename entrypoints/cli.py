@@ -1,6 +1,7 @@
-"""The command line: serve, check, ask."""
+"""The command line: serve, check, keys, ask."""
 
 import argparse
+import asyncio
 import ipaddress
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from adapters.settings_report import settings_report, settings_warnings
 from container import Container, plugged
 from domain.errors import ConfigurationError
 from entrypoints.ask import ask
+from entrypoints.keys import add_keys_parser, run_keys
 from entrypoints.main import build_app
 from entrypoints.server import DrainingServer
 
@@ -23,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _serve(get_settings(), options)
         if options.command == "check":
             return _check(get_settings())
+        if options.command == "keys":
+            return asyncio.run(_keys(get_settings(), options))
         return ask(options.prompt, url=options.url, model=options.model, key=options.key)
     except ConfigurationError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - a command line prints
@@ -37,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--allow-anonymous", action="store_true", help="be open to the network without API keys")
     commands.add_parser("check", help="validate the configuration and say what is plugged into what")
+    add_keys_parser(commands)
     question = commands.add_parser("ask", help="stream an answer in the terminal, through a running service")
     question.add_argument("prompt")
     question.add_argument("--model", help="a public model name; default: the service's first")
@@ -46,17 +51,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    if not settings.keys and not options.allow_anonymous and not _is_loopback(options.host):
-        raise ConfigurationError(
-            f"--host: got {options.host}, and no API keys are configured; takes a loopback address, "
-            "or --allow-anonymous beside it to serve anybody"
-        )
     configure_logging(settings.logging.level, settings.logging.format)
     for warning in settings_warnings():
         get_logger("headgate").warning(warning)
     container = Container(settings=settings)
     app, streams = build_app(container)
-    fleet = container.fleet()
+
+    async def connect() -> None:
+        fleet = container.fleet()
+        if fleet is not None:
+            await fleet.connect()
+        await _check_keys(container, options)
+
     DrainingServer(
         app,
         container.stream_service(),
@@ -64,9 +70,40 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         drain_timeout=settings.stream.drain_timeout,
-        connect=None if fleet is None else fleet.connect,
+        connect=connect,
     ).run()
     return 0
+
+
+async def _check_keys(container: Container, options: argparse.Namespace) -> None:
+    """Open to the network only in so many words: without them, there are keys or there is no service.
+
+    On loopback, Redis is not waited for: while it cannot tell, there are no keys but the configured.
+    """
+    callers = container.callers()
+    exposed = not options.allow_anonymous and not _is_loopback(options.host)
+    if (exposed and callers.open) or container.redis_client() is None:
+        stored = await container.api_keys().list()
+        if exposed and callers.open and not stored:
+            raise ConfigurationError(
+                f"--host: got {options.host}, and there are no API keys; `headgate keys create` makes one; takes "
+                "a loopback address, or --allow-anonymous beside it to serve anybody"
+            )
+    if exposed:
+        callers.close()
+
+
+async def _keys(settings: Settings, options: argparse.Namespace) -> int:
+    configure_logging("critical", settings.logging.format, sys.stderr)  # what goes wrong is said once, by the command
+    container = Container(settings=settings)
+    client = container.redis_client()
+    if client is None:
+        return await run_keys(options, settings, container.api_keys(), container.clock())
+    await client.start()
+    try:
+        return await run_keys(options, settings, container.api_keys(), container.clock())
+    finally:
+        await client.aclose()
 
 
 def _is_loopback(host: str) -> bool:

@@ -52,6 +52,8 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
     async def lifespan() -> AsyncIterator[None]:
         if fleet is not None:
             await fleet.start()
+        await container.key_refresh().refresh()
+        refreshing = asyncio.create_task(container.key_refresh().run(), name="key refresh")
         running = [
             asyncio.create_task(sweeper.run(), name="sweeper"),
             asyncio.create_task(container.admission().run(), name="admission"),
@@ -59,6 +61,8 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
         try:
             yield
         finally:
+            refreshing.cancel()  # before the client that it reads with
+            await asyncio.gather(refreshing, return_exceptions=True)
             await container.generations().aclose()
             if fleet is not None:
                 await fleet.aclose()
@@ -71,7 +75,9 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
 
-    contexts = RequestContexts(container.callers(), container.tracker(), max_grace=settings.stream.max_grace)
+    contexts = RequestContexts(
+        container.callers(), container.tracker(), max_grace=settings.stream.max_grace, proxies=settings.access.proxies
+    )
     app = create_app(
         container.stream_service(),
         contexts,

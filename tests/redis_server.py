@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,18 +101,24 @@ class RedisServer:
 
     async def command(self, *args: str | int) -> str:
         """Sends one command on a connection of its own, without the client under test; the reply as it came."""
-        async with asyncio.timeout(5.0), self._connection() as (reader, writer):
-            writer.write(b"*%d\r\n" % len(args) + b"".join(_bulk(str(arg)) for arg in args))
-            head = await reader.readline()
-            if head[:1] == b"$" and head != b"$-1\r\n":
-                return (await reader.readexactly(int(head[1:]) + 2))[:-2].decode()
-            return head.decode().strip()
+        async with self.session() as command:
+            return await command(*args)
 
     @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def session(self) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+        """One connection for several commands, each of which has five seconds."""
         reader, writer = await asyncio.open_unix_connection(self.socket_path)
+
+        async def command(*args: str | int) -> str:
+            async with asyncio.timeout(5.0):
+                writer.write(b"*%d\r\n" % len(args) + b"".join(_bulk(str(arg)) for arg in args))
+                head = await reader.readline()
+                if head[:1] == b"$" and head != b"$-1\r\n":
+                    return (await reader.readexactly(int(head[1:]) + 2))[:-2].decode()
+                return head.decode().strip()
+
         try:
-            yield reader, writer
+            yield command
         finally:
             writer.close()
             await writer.wait_closed()

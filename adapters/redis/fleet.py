@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisAuthenticationError
 from adapters.redis.shared_secret import shared_secret
+from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from domain.errors import ConfigurationError
 from ports.clock import Clock
@@ -17,20 +18,28 @@ SECRET_PAUSE = 1.0
 
 
 class RedisFleet(Occupancy):
-    """The client and the stream log of one process; `adopt` is given the secret that the fleet shares."""
+    """The client, the stream log and the slots of one process; `adopt` is given the secret that the fleet shares."""
 
-    def __init__(self, client: RedisClient, log: RedisStreamLog, clock: Clock, adopt: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        log: RedisStreamLog,
+        slots: RedisSlots,
+        clock: Clock,
+        adopt: Callable[[bytes], None],
+    ) -> None:
         self._client = client
+        self._slots = slots
         self._log = log
         self._clock = clock
         self._adopt = adopt
         self._connected = False
-        self._joining: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def trouble(self) -> str | None:
         """Why Redis does not serve, in a word; None while it does."""
-        if self._log.broken:
+        if self._log.broken or any(task.done() for task in self._tasks):
             return "DEFECT"
         failure = self._client.failure
         return None if failure is None else failure.word
@@ -55,13 +64,13 @@ class RedisFleet(Occupancy):
         secret = secrets.token_bytes(32)
         self._adopt(secret)
         secret = await self._join(secret)
-        self._joining = asyncio.create_task(self._keep_joined(secret))
+        self._tasks = [asyncio.create_task(work) for work in (self._keep_joined(secret), self._slots.run())]
 
     async def aclose(self) -> None:
         """Writes what is on its way and closes all connections."""
-        if self._joining is not None:
-            self._joining.cancel()
-            await asyncio.gather(self._joining, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._log.aclose()
         await self._client.aclose()
 

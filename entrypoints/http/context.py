@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 
 from starlette.requests import Request
 
@@ -10,6 +11,7 @@ from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedE
 from domain.model import CallContext, Caller, Dialect
 from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
+from entrypoints.http.client_address import Network, client_address
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -17,19 +19,29 @@ _GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 class RequestContexts:
-    """Reads a `CallContext` off a request."""
+    """Reads a `CallContext` off a request. `proxies` are those whose `X-Forwarded-For` counts."""
 
-    def __init__(self, callers: Callers, tracker: ExecutionTracker, *, max_grace: float) -> None:
+    def __init__(
+        self, callers: Callers, tracker: ExecutionTracker, *, max_grace: float, proxies: Sequence[Network] = ()
+    ) -> None:
         self._callers = callers
         self._tracker = tracker
         self._max_grace = max_grace
+        self._proxies = proxies
 
     def caller(self, request: Request) -> Caller:
         """Who asks. Raises an `AuthenticationError`."""
         headers = headers_of(request)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         presented = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
-        return self._callers.identify(presented, request.client.host if request.client else "local")
+        return self._callers.identify(presented, self._address(request))
+
+    def _address(self, request: Request) -> str:
+        peer = request.client.host if request.client else "local"
+        if not self._proxies:
+            return peer
+        lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
+        return client_address(peer, lines, self._proxies)
 
     def call(self, request: Request, door: Dialect, default_grace: float) -> CallContext:
         """How this call wants to be served. Raises an `AuthenticationError` or `InvalidHeaderError`."""

@@ -57,6 +57,8 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RETRY_MAX_ATTEMPTS", "1", "retry.max_attempts", 1, 3),
     ("RETRY_BASE_DELAY", "0", "retry.base_delay", 0.0, 1.0),
     ("RETRY_MAX_DELAY", "60", "retry.max_delay", 60.0, 30.0),
+    ("HEADGATE_KEYS_FILE", "k.json", "access.keys_file", "k.json", "headgate-keys.json"),
+    ("HEADGATE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "access.trusted_proxies", "10.0.0.0/8, ::1", None),
 ]
 
 
@@ -302,3 +304,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "headgate.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="which is not UTF-8"):
         get_settings({})
+
+
+def test_trusted_proxies_are_networks_and_the_keys_file_has_an_absolute_path(tmp_path: Path) -> None:
+    access = get_settings({"HEADGATE_TRUSTED_PROXIES": "10.0.0.0/8, ::1,"}).access
+    assert [str(network) for network in access.proxies] == ["10.0.0.0/8", "::1/128"]
+    assert access.keys_path == tmp_path / "headgate-keys.json"
+    assert get_settings({}).access.proxies == ()
+
+
+@pytest.mark.parametrize("wrong", ["proxy.internal", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8 ::1"])
+def test_a_proxy_that_is_no_address_is_an_error(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match="^HEADGATE_TRUSTED_PROXIES: got .*; takes addresses or networks"):
+        get_settings({"HEADGATE_TRUSTED_PROXIES": wrong})

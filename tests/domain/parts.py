@@ -81,9 +81,8 @@ class House:
         )
         self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
         attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
-        admission = Admission(
-            clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: Tier(1000, self.tokens_per_minute, 100)
-        )
+        tier = Tier(1000, self.tokens_per_minute, 100)
+        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: tier)
         self.generations = Generations(
             clock,
             log,

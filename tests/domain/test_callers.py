@@ -6,15 +6,25 @@ import pytest
 
 from domain.errors import InvalidApiKeyError, MissingApiKeyError
 from domain.model import Caller
-from domain.services.callers import ApiKey, Callers
+from domain.services.callers import Callers
+from ports.keys import ApiKey
 
 KEY = "hg_" + "a" * 40
-CALLERS = Callers({"acme": ApiKey(sha256(KEY.encode()).hexdigest().upper(), "acme", "premium")})
+OTHER = "hg_" + "b" * 40
+TIERS = ("default", "premium")
+
+
+def kept(name: str, key: str, tier: str = "premium") -> ApiKey:
+    return ApiKey(name, sha256(key.encode()).hexdigest().upper(), name, tier)
+
+
+CALLERS = Callers([kept("acme", KEY)], TIERS)
 
 
 def test_without_keys_each_address_is_a_caller() -> None:
-    assert Callers({}).identify(None, "127.0.0.1") == Caller("ip:127.0.0.1")
-    assert Callers({}).identify("any", "::1") == Caller("ip:::1")
+    callers = Callers([], TIERS)
+    assert callers.identify(None, "127.0.0.1") == Caller("ip:127.0.0.1")
+    assert callers.identify("any", "::1") == Caller("ip:::1")
 
 
 def test_a_key_makes_its_tenant_and_tier_p2() -> None:
@@ -33,3 +43,48 @@ def test_wrong_keys_are_told_apart_by_nothing_p2(wrong: str) -> None:
         CALLERS.identify(wrong, "127.0.0.1")
     assert str(caught.value) == "The API key is not valid."
     assert not caught.value.details
+
+
+def test_a_key_that_is_longer_than_any_of_ours_is_wrong_also_if_its_beginning_is_right() -> None:
+    long = "k" * 512
+    callers = Callers([kept("acme", long)], TIERS)
+    assert callers.identify(long, "").tenant == "acme"
+    with pytest.raises(InvalidApiKeyError):
+        callers.identify(long + "k", "")
+
+
+def test_stored_keys_come_and_go_and_configured_ones_stay() -> None:
+    callers = Callers([kept("acme", KEY)], TIERS)
+    callers.replace([kept("other", OTHER, "default")])
+    assert callers.identify(OTHER, "") == Caller("other", "default")
+    callers.replace([])
+    assert callers.identify(KEY, "") == Caller("acme", "premium")
+    with pytest.raises(InvalidApiKeyError):
+        callers.identify(OTHER, "")
+
+
+def test_the_first_key_closes_it_and_the_last_ones_end_does_not_open_it() -> None:
+    callers = Callers([], TIERS)
+    callers.replace([])
+    assert callers.identify(None, "127.0.0.1") == Caller("ip:127.0.0.1")
+    callers.replace([kept("acme", KEY)])
+    with pytest.raises(MissingApiKeyError):
+        callers.identify(None, "127.0.0.1")
+    callers.replace([])
+    with pytest.raises(MissingApiKeyError):
+        callers.identify(None, "127.0.0.1")
+
+
+def test_what_was_closed_refuses_everybody_without_a_key() -> None:
+    callers = Callers([], TIERS)
+    callers.close()
+    with pytest.raises(MissingApiKeyError):
+        callers.identify(None, "127.0.0.1")
+
+
+def test_a_tier_that_does_not_exist_is_the_default_one_and_is_told() -> None:
+    callers = Callers([], TIERS)
+    gone = kept("acme", KEY, "gold")
+    assert callers.replace([gone, kept("other", OTHER)]) == (gone,)
+    assert callers.identify(KEY, "") == Caller("acme", "default")
+    assert callers.identify(OTHER, "") == Caller("other", "premium")

@@ -2,25 +2,33 @@
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.fleet.footprint import returns_to_rest
 from tests.fleet.harness import Fleet, running_fleet
 from tests.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
-def fleet() -> Iterator[Fleet]:
+def healthy() -> Iterator[Fleet]:
     """Three replicas on a Redis of their own that nobody hurts."""
     with RedisServer() as redis, running_fleet(redis) as fleet:
         yield fleet
 
 
+@pytest.fixture
+async def fleet(healthy: Fleet) -> AsyncIterator[Fleet]:
+    """The healthy fleet; each test gives back what it takes of it."""
+    async with returns_to_rest(healthy):
+        yield healthy
+
+
 @pytest.fixture(scope="session")
 def seconds() -> float:
     """How long a scenario under load goes on: HEADGATE_FLEET_SECONDS, short unless told otherwise."""
-    return float(os.environ.get("HEADGATE_FLEET_SECONDS", "3"))
+    return float(os.environ.get("HEADGATE_FLEET_SECONDS", "1.5"))
 
 
 @pytest.fixture

@@ -99,8 +99,12 @@ def running_fleet(
         upstream = stack.enter_context(provider.process())
         settings = {**ENVIRON, "OPENAI_BASE_URL": upstream, "REDIS_URL": redis_url or redis.url, **(environ or {})}
         outputs = [stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="headgate-")) for _ in range(count)]
-        with ThreadPoolExecutor(count) as pool:
-            started = list(pool.map(lambda output: stack.enter_context(process(settings, output.file)), outputs))
+        try:
+            with ThreadPoolExecutor(count) as pool:
+                started = list(pool.map(lambda output: stack.enter_context(process(settings, output.file)), outputs))
+        except RuntimeError as error:
+            error.add_note("\n".join(Path(output.name).read_text()[-2000:] for output in outputs))
+            raise
         replicas = [Replica(*one, output) for one, output in zip(started, outputs, strict=True)]
         yield Fleet(replicas, redis, upstream)
         for replica in replicas:

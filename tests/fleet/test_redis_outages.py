@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.fleet.footprint import returns_to_rest
 from tests.fleet.harness import Fleet, eventually, running_fleet
 from tests.fleet.outage import Load, under_load, until_redis_serves
 from tests.fleet.readers import StreamReader, event_id, told, whole_log
@@ -16,9 +17,15 @@ TOKENS = 100
 
 
 @pytest.fixture(scope="module")
-def hurt() -> Iterator[Fleet]:
+def replicas() -> Iterator[Fleet]:
     with RedisServer("--appendonly", "yes") as redis, running_fleet(redis) as fleet:
         yield fleet
+
+
+@pytest.fixture
+async def hurt(replicas: Fleet) -> AsyncIterator[Fleet]:
+    async with returns_to_rest(replicas):
+        yield replicas
 
 
 async def ended_stream(fleet: Fleet) -> StreamReader:

@@ -1,0 +1,52 @@
+"""Keys that are made and revoked while the service runs: the stored ones are read again and again."""
+
+from collections.abc import Callable, Mapping
+
+from domain.errors import ConfigurationError, Scalar
+from domain.services.callers import DEFAULT_TIER, Callers
+from ports.clock import Clock
+from ports.keys import ApiKey, ApiKeys
+
+REFRESH_SECONDS = 0.5
+"""A change is known everywhere within two seconds, also if a read or two fail."""
+
+Warn = Callable[[str, Mapping[str, Scalar]], None]
+"""Told once of each thing that is wrong: a sentence, and what it is about."""
+
+
+class KeyRefresh:
+    """Gives `callers` the stored keys, so that no request waits for a store. Those last known outlive an outage."""
+
+    def __init__(self, clock: Clock, keys: ApiKeys, callers: Callers, warn: Warn) -> None:
+        self._clock = clock
+        self._keys = keys
+        self._callers = callers
+        self._warn = warn
+        self._last: tuple[ApiKey, ...] | None = None
+        self._readable = True
+        self._warned: set[tuple[str, str]] = set()
+
+    async def run(self) -> None:
+        """Reads until it is cancelled. Whoever starts it, owns it."""
+        while True:
+            await self._clock.sleep(REFRESH_SECONDS)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Reads once. A store that cannot be read is told of, not raised."""
+        try:
+            stored = await self._keys.list()
+        except ConfigurationError as error:
+            if self._readable:
+                self._warn("The API keys cannot be read; those last known stay valid", {"reason": error.message})
+            self._readable = False
+            return
+        self._readable = True
+        if stored == self._last:
+            return
+        self._last = stored
+        fallen = {(key.name, key.tier) for key in self._callers.replace(stored)}
+        for name, tier in sorted(fallen - self._warned):
+            fields = {"key": name, "tier": tier, "instead": DEFAULT_TIER}
+            self._warn("The tier of an API key does not exist; the default tier counts", fields)
+        self._warned = fallen

@@ -1,0 +1,55 @@
+"""Where an anonymous request came from, past the proxies that may say so."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+MAX_HOPS = 32
+"""No chain of trusted proxies is longer; what stands to the left of it is not looked at."""
+MAX_HOP_LENGTH = 64
+
+
+def client_address(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
+    """The nearest address that is no trusted proxy: `peer`, or one of the `X-Forwarded-For` lines, from the right.
+
+    Each proxy writes its own peer to the right of what it was sent, so an entry counts only if all to the right of it
+    are trusted proxies: what a client writes itself stays to the left. Where an entry is no address, the proxy that
+    passed it on is the last that is known. Never raises.
+    """
+    nearest = peer
+    address = _parse(peer)
+    for hop in reversed(_last_hops(forwarded)):
+        if address is None or not any(address in network for network in proxies):
+            break
+        before = _parse(hop)
+        if before is None:
+            break
+        nearest, address = str(before), before
+    return nearest
+
+
+def _last_hops(lines: Sequence[str]) -> list[str]:
+    hops: list[str] = []
+    for line in reversed(lines):
+        hops = line.rsplit(",", MAX_HOPS)[-MAX_HOPS:] + hops
+        if len(hops) >= MAX_HOPS:
+            break
+    return [hop.strip() for hop in hops[-MAX_HOPS:]]
+
+
+def _parse(hop: str) -> IPv4Address | IPv6Address | None:
+    """An address as proxies write it: alone, with a port, in brackets. One that is IPv4 within IPv6 is IPv4."""
+    if len(hop) > MAX_HOP_LENGTH:
+        return None
+    if hop.startswith("["):
+        hop = hop[1:].partition("]")[0]
+    elif hop.count(":") == 1:
+        hop = hop.partition(":")[0]
+    try:
+        address = ip_address(hop)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
