@@ -26,6 +26,7 @@ ROWS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "headgate.providers": {
             "openai": "adapters.providers.openai:OpenAIProvider",
             "anthropic": "adapters.providers.anthropic:AnthropicProvider",
+            "gemini": "adapters.providers.gemini:GeminiProvider",
             "demo": "adapters.providers.demo:DemoProvider",
         },
         "headgate.caches": {"memory": "adapters.memory.cache:MemoryCache"},

@@ -22,7 +22,7 @@ VENDORS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "openai": ("openai", "https://api.openai.com/v1"),
         "deepseek": ("openai", "https://api.deepseek.com/v1"),
         "anthropic": ("anthropic", "https://api.anthropic.com"),
-        "gemini": ("openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        "gemini": ("gemini", "https://generativelanguage.googleapis.com/v1beta"),
     }
 )
 """Providers that the environment can configure: name -> kind and base URL. Their variables begin with the name."""

@@ -269,11 +269,24 @@ class QueueMessage:
 class BreakerState:
     """An open breaker as the fleet sees it.
 
-    The target is shut out until `open_until`, monotonic seconds; `generation` grows with each opening.
+    The target is shut out until `open_until`, monotonic seconds of this process; then one probe decides. `generation`
+    grows with each opening of the target and is never used again.
     """
 
     open_until: float
     generation: int
+    openings: int = 1
+    """How often it has opened since it was closed: the cooldown doubles with each."""
+    reason: str = ""
+    """The code of the failure that opened it, or `OPENED_BY_HAND`."""
+    failures: int = 0
+    """How many failures led to it."""
+    since: float = 0.0
+    """Unix time at which it was last closed; for people."""
+
+
+OPENED_BY_HAND = "operator"
+"""The reason of a breaker that an operator has opened."""
 
 
 class Outcome(StrEnum):

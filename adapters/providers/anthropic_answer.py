@@ -40,10 +40,10 @@ class StatusError(Protocol):
 class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
     """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
 
-    A cut after the last finish reason takes nothing from the answer: it is its end (R5).
+    A cut after the finish reason takes nothing from the answer: it is its end (R5).
     """
 
-    __slots__ = ("_attempt", "_failure", "_parser", "_reader", "_response", "_send", "_status_error", "_unfinished")
+    __slots__ = ("_attempt", "_failure", "_finished", "_parser", "_reader", "_response", "_send", "_status_error")
 
     def __init__(
         self,
@@ -51,13 +51,12 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         send: Callable[[], UpstreamResponse],
         reader: EventReader,
         status_error: StatusError,
-        choices: int = 1,
     ) -> None:
         self._attempt = attempt
         self._send = send
         self._reader = reader
         self._status_error = status_error
-        self._unfinished = choices
+        self._finished = False
         self._parser = EventStreamParser(attempt)
         self._failure: ProviderError | None = None
 
@@ -102,7 +101,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         try:
             await self._response.pour(feed)
         except ProviderConnectionError:
-            if self._unfinished > 0:
+            if not self._finished:
                 raise
 
     async def _check_head(self) -> None:
@@ -125,7 +124,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         try:
             return await self._response.read()
         except ProviderConnectionError:
-            if self._unfinished > 0:
+            if not self._finished:
                 raise
             return b""
 
@@ -137,7 +136,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
                 delta = self._reader.delta(event) if event.data else None
                 if delta is not None:
                     deltas.append(delta)
-                    self._unfinished -= delta.finish_reason is not None
+                    self._finished = self._finished or delta.finish_reason is not None
                 if self._reader.over:
                     self._response.finish()
                     break

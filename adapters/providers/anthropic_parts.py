@@ -81,10 +81,10 @@ def data_url(url: Json) -> DataUrl | None:
     return None if match is None else DataUrl(match[1].lower(), cast("str", url)[match.end() :])
 
 
-def nested(part: JsonObject, *path: str) -> Json:
+def nested(part: Mapping[str, Json], *path: str) -> Json:
     """The value at a path of keys, or None."""
-    value: Json = part
-    for key in path:
+    value: Json = part.get(path[0])
+    for key in path[1:]:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 

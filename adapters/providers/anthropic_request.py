@@ -72,7 +72,7 @@ def _output(given: Mapping[str, Json]) -> JsonObject:
     stop = given.get("stop")
     if stop:
         body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    schema = nested(dict(given), "response_format", "json_schema", "schema")
+    schema = nested(given, "response_format", "json_schema", "schema")
     if schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if given.get("service_tier") in SERVICE_TIERS:

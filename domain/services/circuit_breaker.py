@@ -1,13 +1,12 @@
-"""Circuit breakers: a pure state machine for one target, and the service that asks the fleet's board.
+"""The breakers of all targets: who may call now, and what the end of each call means for the fleet's board."""
 
-The pattern is Nygard's (Release It!, 2007). A breaker is closed; too many failures within a window open it; after a
-cooldown one probe decides whether it closes or opens again for twice as long.
-"""
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from collections import deque
-from dataclasses import dataclass
-
-from domain.model import BreakerState
+from domain.model import OPENED_BY_HAND
+from domain.services.breaker_state import RECENT_BUCKETS, BreakerPolicy, CallWindow, Opening, Phase, phase
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
 
@@ -15,89 +14,106 @@ MAX_TARGETS = 10_000
 """Callers may name any model of a provider: the oldest count is forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When a breaker opens, and for how long (seconds)."""
+class _Call(NamedTuple):
+    """A call that was admitted: `generation` is that of the open breaker which it probes, 0 if it is no probe."""
 
-    failure_threshold: int = 5
-    window: float = 60.0
-    recovery_timeout: float = 60.0
-    max_recovery_timeout: float = 600.0
+    generation: int
+    began: float
 
 
-class CircuitBreaker:
-    """What one process knows of one target's failures. Pure: time is passed in, nothing is awaited."""
+class BreakerReport(NamedTuple):
+    """How the breaker of a target stands. Times are Unix seconds; None while it is closed."""
 
-    __slots__ = ("_failures", "_policy")
-
-    def __init__(self, policy: BreakerPolicy) -> None:
-        self._policy = policy
-        self._failures: deque[float] = deque(maxlen=policy.failure_threshold)
-
-    def succeeded(self) -> None:
-        """Forgets the failures."""
-        self._failures.clear()
-
-    def failed(self, now: float, state: BreakerState | None, least: float = 0.0) -> BreakerState | None:
-        """Counts a failure; the state to publish if the breaker opens by it.
-
-        `state` is the open state under which the failed call went out (it was a probe), or None if it was closed;
-        `least` is the least cooldown, from the provider's Retry-After.
-        """
-        policy = self._policy
-        if state is not None:
-            cooldown = min(policy.recovery_timeout * 2**state.generation, policy.max_recovery_timeout)
-            return BreakerState(now + max(cooldown, least), state.generation + 1)
-        self._failures.append(now)
-        if len(self._failures) < policy.failure_threshold or now - self._failures[0] > policy.window:
-            return None
-        self._failures.clear()
-        return BreakerState(now + max(policy.recovery_timeout, least), 1)
+    target: str
+    phase: Phase
+    reason: str | None
+    failures: int
+    since: float | None
+    next_probe_at: float | None
 
 
 class CircuitBreakers:
-    """The breakers of all targets (B0). Closed, a breaker costs a dict look-up and no I/O (B2)."""
+    """The breakers of all targets (B0). Closed, a breaker costs a few dict look-ups and no I/O (B2).
 
-    def __init__(self, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, probe_seconds: float) -> None:
+    Each call is admitted, and then told as succeeded, failed or abandoned by the same holder, who has one call of a
+    target at a time. The result of a call counts only if the breaker has not opened or closed since it was admitted.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        board: BreakerBoard,
+        policy: BreakerPolicy,
+        probe_seconds: float,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`probe_seconds` is longer than a call may take; `chance` gives a number from 0 to 1."""
         self._clock = clock
         self._board = board
         self._policy = policy
         self._probe_seconds = probe_seconds
-        self._breakers: dict[str, CircuitBreaker] = {}
+        self._chance = chance
+        self._windows: dict[str, CallWindow] = {}
+        self._calls: dict[tuple[str, str], _Call] = {}  # as many as calls that are out: the slots bound them
 
     async def admit(self, target: str, holder: str) -> bool:
         """Whether `holder` may call `target` now: it is closed, or this is its one probe."""
         state = self._board.state(target)
+        now = self._clock.monotonic()
         if state is None:
+            self._calls[target, holder] = _Call(0, now)
             return True
-        if self._clock.monotonic() < state.open_until:
+        self._forget(target, now)
+        if phase(state, now) is Phase.OPEN:
             return False
-        return await self._board.acquire_probe(target, holder, self._probe_seconds)
+        try:
+            acquired = await self._board.acquire_probe(target, holder, self._probe_seconds)
+        except asyncio.CancelledError:
+            await self._board.release_probe(target, holder)
+            raise
+        if not acquired:
+            return False
+        current = self._board.state(target)
+        if current is None or current.generation != state.generation:  # it was probed while we asked
+            await self._board.release_probe(target, holder)
+            return False
+        self._calls[target, holder] = _Call(state.generation, self._clock.monotonic())
+        return True
 
     async def succeeded(self, target: str, holder: str) -> None:
-        """The call was answered: the breaker closes."""
-        breaker = self._breakers.get(target)
-        if breaker is not None:
-            breaker.succeeded()
-        if self._board.state(target) is not None:
+        """The call was answered: a probe closes the breaker."""
+        call = self._calls.pop((target, holder), None)
+        if call is None:
+            return
+        if call.generation == 0:
+            self._count(target, call, failed=False)
+            return
+        if self._current(target, call):
+            self._forget(target, self._clock.monotonic())
             await self._board.publish(target, None)
-            await self._board.release_probe(target, holder)
+        await self._board.release_probe(target, holder)
 
-    async def failed(self, target: str, holder: str, retry_after: float = 0.0) -> None:
-        """The call failed in a way that counts against the target (B5)."""
-        breaker = self._breakers.get(target)
-        if breaker is None:
-            if len(self._breakers) >= MAX_TARGETS:
-                del self._breakers[next(iter(self._breakers))]
-            breaker = self._breakers[target] = CircuitBreaker(self._policy)
-        opened = breaker.failed(self._clock.monotonic(), self._board.state(target), retry_after)
-        if opened is not None:
-            await self._board.publish(target, opened)
-            await self._board.release_probe(target, holder)
+    async def failed(self, target: str, holder: str, retry_after: float = 0.0, reason: str = "provider_error") -> None:
+        """The call failed in a way that counts against the target (B5); `reason` is the code of its error."""
+        call = self._calls.pop((target, holder), None)
+        if call is None:
+            return
+        state = self._board.state(target)
+        opening = self._opening(reason, retry_after)
+        if call.generation == 0:
+            failures = self._count(target, call, failed=True)
+            if failures:
+                self._forget(target, opening.now)
+                await self._board.publish(target, opening.first(self._policy, failures))
+            return
+        if state is not None and self._current(target, call):
+            await self._board.publish(target, opening.again(self._policy, state))
+        await self._board.release_probe(target, holder)
 
     async def abandoned(self, target: str, holder: str) -> None:
         """The call ended without a verdict on the target: cancelled, or refused for what the request is."""
-        if self._board.state(target) is not None:
+        call = self._calls.pop((target, holder), None)
+        if call is not None and call.generation:
             await self._board.release_probe(target, holder)
 
     def opens_in(self, targets: list[str]) -> float | None:
@@ -106,3 +122,65 @@ class CircuitBreakers:
         if not states or None in states:
             return None
         return max(0.0, min(state.open_until for state in states if state) - self._clock.monotonic())
+
+    def vouches(self, target: str) -> bool:
+        """Whether the latest calls of `target` here say that it is well: another's trouble is then its own (B1)."""
+        window = self._windows.get(target)
+        return window is not None and self._policy.vouches(*window.totals(self._clock.monotonic(), RECENT_BUCKETS))
+
+    async def open(self, target: str) -> None:
+        """An operator shuts `target` out, for the longest cooldown."""
+        opening = self._opening(OPENED_BY_HAND, 0.0)
+        self._forget(target, opening.now)
+        await self._board.publish(target, opening.by_hand(self._policy, self._board.state(target)))
+
+    async def close(self, target: str) -> None:
+        """An operator lets `target` be called again."""
+        self._forget(target, self._clock.monotonic())
+        await self._board.publish(target, None)
+
+    def reports(self, targets: Iterable[str]) -> list[BreakerReport]:
+        """How `targets` stand, and every other one whose breaker is not closed."""
+        return [self._report(target) for target in dict.fromkeys([*targets, *self._board.open_targets()])]
+
+    def _report(self, target: str) -> BreakerReport:
+        state, now = self._board.state(target), self._clock.monotonic()
+        if state is None:
+            window = self._windows.get(target)
+            failures = 0 if window is None else window.totals(now)[1]
+            return BreakerReport(target, Phase.CLOSED, None, failures, None, None)
+        due = self._clock.time() + state.open_until - now
+        return BreakerReport(target, phase(state, now), state.reason, state.failures, state.since, due)
+
+    def _current(self, target: str, call: _Call) -> bool:
+        state = self._board.state(target)
+        return state is not None and state.generation == call.generation
+
+    def _count(self, target: str, call: _Call, *, failed: bool) -> int:
+        """Counts a call of a closed breaker; how many failures open it, or 0."""
+        now = self._clock.monotonic()
+        window = self._window(target)
+        if self._board.state(target) is not None:
+            window.clear(now)
+            return 0
+        if call.began < window.cleared_at:
+            return 0
+        window.count(now, failed=failed)
+        if not failed:
+            return 0
+        calls, failures = window.totals(now)
+        return failures if self._policy.opens(calls, failures) else 0
+
+    def _window(self, target: str) -> CallWindow:
+        window = self._windows.get(target)
+        if window is None:
+            if len(self._windows) >= MAX_TARGETS:
+                del self._windows[next(iter(self._windows))]
+            window = self._windows[target] = CallWindow(self._policy.window)
+        return window
+
+    def _forget(self, target: str, now: float) -> None:
+        self._window(target).clear(now)
+
+    def _opening(self, reason: str, least: float) -> Opening:
+        return Opening(self._clock.monotonic(), self._clock.time(), reason, least, self._chance())

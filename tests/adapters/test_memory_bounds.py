@@ -1,7 +1,8 @@
 """What only the small adapters in memory promise: that they leave nothing behind, and forget the oldest."""
 
-from adapters.memory.breaker_board import MAX_TARGETS, MemoryBreakerBoard
+from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.manual_clock import ManualClock
+from adapters.memory.probe_leases import MAX_TARGETS
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.recorder import MemoryRecorder
 from adapters.memory.slots import MemorySlots
@@ -65,7 +66,7 @@ async def test_probes_that_nobody_gave_back_are_bounded_too() -> None:
     board = MemoryBreakerBoard(clock)
     for number in range(MAX_TARGETS + 10):
         assert await board.acquire_probe(f"p/{number}", "a", 10.0)
-    assert len(board._probes) == MAX_TARGETS
+    assert len(board._leases._leases) == MAX_TARGETS
 
 
 async def test_whoever_has_the_probe_may_take_it_for_longer() -> None:

@@ -206,13 +206,19 @@ def test_options_are_checked_against_the_constructor(
 def test_a_vendor_of_the_environment_becomes_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = get_settings(
-        {"OPENAI_API_KEY": "k", "DEEPSEEK_BASE_URL": "http://localhost:9", "ANTHROPIC_API_KEY": "k"}
+        {
+            "OPENAI_API_KEY": "k",
+            "DEEPSEEK_BASE_URL": "http://localhost:9",
+            "ANTHROPIC_API_KEY": "k",
+            "GEMINI_API_KEY": "k",
+        }
     ).providers
     bound = bind_providers(Registry[Provider]("headgate.providers"), rows, StillClock())
     assert {name: type(make()).__name__ for name, make in bound.items()} == {
         "openai": "OpenAIProvider",
         "deepseek": "OpenAIProvider",
         "anthropic": "AnthropicProvider",
+        "gemini": "GeminiProvider",
     }
 
 

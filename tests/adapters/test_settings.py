@@ -195,7 +195,7 @@ def test_without_a_provider_the_demo_answers(write_file: WriteFile) -> None:
         ("OPENAI", "openai", "https://api.openai.com/v1"),
         ("DEEPSEEK", "openai", "https://api.deepseek.com/v1"),
         ("ANTHROPIC", "anthropic", "https://api.anthropic.com"),
-        ("GEMINI", "openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("GEMINI", "gemini", "https://generativelanguage.googleapis.com/v1beta"),
     ],
 )
 def test_a_vendor_exists_when_its_key_or_base_url_is_set(prefix: str, kind: str, base_url: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from adapters.providers.anthropic import AnthropicProvider
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
+from adapters.providers.gemini import GeminiProvider
 from adapters.providers.openai import OpenAIProvider
 from domain.errors import ProviderError, ProviderModelNotFoundError, ProviderUnavailableError
 from domain.model import CompletionRequest, Delta, Message
@@ -16,6 +17,7 @@ from ports.clock import Clock
 from ports.provider import Provider
 from tests.adapters.test_anthropic_provider_upstream import served
 from tests.adapters.test_anthropic_provider_upstream import upstream as anthropic_upstream
+from tests.adapters.test_gemini_provider_upstream import upstream as gemini_upstream
 from tests.faults.provider import process
 
 WORDS = "".join(f" tok{number}" for number in range(1, 61))
@@ -61,7 +63,13 @@ async def anthropic() -> AsyncIterator[Provider]:
         yield AnthropicProvider("it", base_url, "sk-x")
 
 
-PROVIDERS = {"demo": demo, "anthropic": anthropic}
+@asynccontextmanager
+async def gemini() -> AsyncIterator[Provider]:
+    async with served(gemini_upstream()) as base_url:
+        yield GeminiProvider("it", f"{base_url}/v1beta", "sk-x")
+
+
+PROVIDERS = {"demo": demo, "anthropic": anthropic, "gemini": gemini}
 
 
 @pytest.fixture(params=[*PROVIDERS, "openai"])

@@ -18,7 +18,8 @@ from domain.model import CallContext, Caller, CompletionRequest, Event, Message,
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
-from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.breaker_state import BreakerPolicy
+from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.routing import RetryPolicy, Router

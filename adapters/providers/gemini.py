@@ -1,0 +1,52 @@
+"""The provider for Gemini's API, in Google's own dialect."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from adapters.providers.anthropic_answer import StreamedAnswer
+from adapters.providers.attempt import Attempt
+from adapters.providers.gemini_chunks import GeminiChunks
+from adapters.providers.gemini_errors import status_error
+from adapters.providers.gemini_request import encode_request
+from adapters.providers.upstream import Upstream, UpstreamResponse
+from domain.model import CompletionRequest, Delta
+from ports.provider import Provider
+
+
+class GeminiProvider(Provider):
+    """`streamGenerateContent` over HTTP, the key in a header and never in the URL.
+
+    `base_url` includes the version: `https://generativelanguage.googleapis.com/v1beta`. Raises `ConfigurationError`
+    for an address or a key that cannot be used.
+    """
+
+    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+        self._name = name
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+        if api_key is not None:
+            headers["x-goog-api-key"] = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+        self._upstream = Upstream(base_url, headers)
+
+    def stream(
+        self, request: CompletionRequest, model: str, thread_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+        """One call; see the port."""
+        attempt = Attempt(self._name, thread_id)
+
+        def send() -> UpstreamResponse:
+            return self._upstream.post(_path(model), encode_request(request, model, attempt), attempt)
+
+        return StreamedAnswer(attempt, send, GeminiChunks(attempt), status_error)
+
+    async def aclose(self) -> None:
+        """Closes idle connections."""
+        await self._upstream.aclose()
+
+
+def _path(model: str) -> str:
+    """Where a model is asked. Its name comes from callers: it stays one segment of the path (P3)."""
+    name = quote(model.removeprefix("models/"), safe="", errors="replace")
+    return f"/models/{name}:streamGenerateContent?alt=sse"

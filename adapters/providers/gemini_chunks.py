@@ -1,0 +1,141 @@
+"""Answers of Gemini's API -> deltas: the responses that a stream is made of (ai.google.dev/api/generate-content)."""
+
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from adapters.providers.anthropic_answer import decoded
+from adapters.providers.anthropic_parts import encoded
+from adapters.providers.attempt import Attempt
+from adapters.providers.event_stream import ServerSentEvent
+from adapters.providers.gemini_errors import stream_error
+from domain.errors import ProviderResponseError
+from domain.model import Delta, ToolCallDelta, Usage
+
+
+class _FunctionCall(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    id: str | None = None
+    args: Any = None
+
+
+class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    text: str | None = None
+    thought: bool | None = None
+    function_call: _FunctionCall | None = None
+
+
+class _Content(msgspec.Struct, frozen=True, gc=False):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+
+class _UsageMetadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    prompt_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+
+
+class _PromptFeedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _PromptFeedback | None = None
+    usage_metadata: _UsageMetadata | None = None
+    model_version: str | None = None
+    error: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Chunk)
+_SILENT = _Candidate()
+
+FINISH_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
+"""Gemini's reason for stopping -> OpenAI's; every other that is no fault is a filter's: `content_filter`."""
+FAULTS = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "OTHER",
+        "TOO_MANY_TOOL_CALLS",
+        "UNEXPECTED_TOOL_CALL",
+    }
+)
+"""Reasons for stopping that leave no answer: never a success (R4)."""
+
+
+class GeminiChunks:
+    """Reads the responses of one answer. Nothing in them says that none follows: the end of the body does.
+
+    It keeps how many calls there were, the usage, and whether the answer has begun and ended.
+    """
+
+    over = False
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._begun = False
+        self._finished = False
+        self._calls = 0
+        self._model: str | None = None
+        self._usage: Usage | None = None
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta that a response is, None if it says nothing. Of several candidates it is the first's.
+
+        Raises `ProviderResponseError` for a broken frame or a faulty answer, and the error that an error object is.
+        """
+        chunk = decoded(_DECODER, event.data, self._attempt)
+        if chunk.error:
+            raise stream_error(self._attempt, chunk.error)
+        self._model = chunk.model_version or self._model
+        if chunk.usage_metadata is not None:
+            self._usage = _usage(chunk.usage_metadata)
+        if self._finished:
+            return None if chunk.usage_metadata is None else Delta(usage=self._usage)
+        candidate = chunk.candidates[0] if chunk.candidates else _SILENT
+        parts = (candidate.content and candidate.content.parts) or []
+        delta = Delta(
+            "".join(part.text for part in parts if part.text and not part.thought),
+            reasoning="".join(part.text for part in parts if part.text and part.thought),
+            tool_calls=tuple(self._call(part.function_call) for part in parts if part.function_call is not None),
+            role=None if self._begun else "assistant",
+        )
+        blocked = chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason
+        reason = self._finish_reason("SAFETY" if blocked else candidate.finish_reason)
+        self._begun = True
+        if reason is not None:
+            self._finished = True
+            return delta._replace(finish_reason=reason, usage=self._usage, model=self._model)
+        return delta if any((delta.text, delta.reasoning, delta.tool_calls, delta.role)) else None
+
+    def _call(self, call: _FunctionCall) -> ToolCallDelta:
+        """A whole call: Gemini does not send them in fragments, and often without an id."""
+        index = self._calls
+        self._calls += 1
+        arguments = encoded(call.args).decode() if call.args else "{}"
+        return ToolCallDelta(index, call.id or f"call_{uuid4().hex}", call.name, arguments)
+
+    def _finish_reason(self, reason: str | None) -> str | None:
+        if reason is None or reason == "FINISH_REASON_UNSPECIFIED":
+            return None
+        if reason in FAULTS:
+            raise self._attempt.error(ProviderResponseError, "The provider stopped without an answer that holds.")
+        if reason == "STOP" and self._calls:
+            return "tool_calls"
+        return FINISH_REASONS.get(reason, "content_filter")
+
+
+def _usage(counts: _UsageMetadata) -> Usage:
+    return Usage(
+        (counts.prompt_token_count or 0) + (counts.tool_use_prompt_token_count or 0),
+        (counts.candidates_token_count or 0) + (counts.thoughts_token_count or 0),
+    )

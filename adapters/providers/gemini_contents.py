@@ -1,0 +1,104 @@
+"""The messages of a conversation, from OpenAI's shape to the contents of Gemini's API."""
+
+import json
+from collections.abc import Sequence
+from mimetypes import guess_type
+
+from adapters.providers.anthropic_parts import (
+    INSTRUCTIONS,
+    ToolCall,
+    data_url,
+    nested,
+    parts,
+    plain_text,
+    refused,
+    tool_call_id,
+    tool_calls,
+)
+from adapters.providers.attempt import Attempt
+from domain.model import Json, JsonObject, Message
+
+ANY_SIGNATURE = "skip_thought_signature_validator"
+"""What stands for the signature of a call that has none, e.g. because another model made it. Gemini 3 refuses calls
+without one (ai.google.dev/gemini-api/docs/thought-signatures)."""
+
+
+def read_instructions(messages: Sequence[Message], attempt: Attempt) -> list[Json]:
+    """Every message of the system or the developer, in order, wherever it stands: the parts of `systemInstruction`.
+    Raises `ProviderRequestError`."""
+    return [
+        _part(part) for message in messages if message.role in INSTRUCTIONS for part in parts(message.content, attempt)
+    ]
+
+
+def read_contents(messages: Sequence[Message], attempt: Attempt, *, signed: bool) -> list[Json]:
+    """The turns of the user and the model; `signed` models want a signature on each call. Neighbours of one role
+    become one turn. Raises `ProviderRequestError` for what cannot be translated."""
+    contents: list[Json] = []
+    names: dict[str, str] = {}
+    last_role, last_parts = "", list[Json]()
+    for message in messages:
+        if message.role in INSTRUCTIONS:
+            continue
+        role = "model" if message.role == "assistant" else "user"
+        if message.role == "tool":
+            said = [_function_response(message, names, attempt)]
+        else:
+            said = [_part(part) for part in parts(message.content, attempt)]
+        if message.role == "assistant":
+            calls = tool_calls(message, attempt)
+            names |= {call.id: call.name for call in calls}
+            said += [_function_call(call, signed=signed) for call in calls]
+        if said and role != last_role:
+            last_role, last_parts = role, []
+            contents.append({"role": role, "parts": last_parts})
+        last_parts += said
+    return contents
+
+
+def _function_call(call: ToolCall, *, signed: bool) -> JsonObject:
+    part: JsonObject = {"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}}
+    signature = nested(call.given, "extra_content", "google", "thought_signature")
+    if signature is not None or signed:
+        part["thoughtSignature"] = signature or ANY_SIGNATURE
+    return part
+
+
+def _function_response(message: Message, names: dict[str, str], attempt: Attempt) -> JsonObject:
+    """The result of a call. Gemini wants to know the function's name, and an object."""
+    call = tool_call_id(message, attempt)
+    if call not in names:
+        raise refused(attempt, "A message of a tool answers a call that is not in the messages.")
+    text = plain_text(message.content, attempt)
+    try:
+        result = json.loads(text)
+    except (ValueError, RecursionError):
+        result = text
+    response = result if isinstance(result, dict) else {"result": result}
+    return {"functionResponse": {"id": call, "name": names[call], "response": response}}
+
+
+def _part(part: JsonObject) -> JsonObject:
+    """One part. What is not one of OpenAI's goes as it is: it may be one of Gemini's."""
+    match part.get("type"):
+        case "text":
+            return {"text": part.get("text")}
+        case "refusal":
+            return {"text": part.get("refusal")}
+        case "image_url":
+            return _media(nested(part, "image_url", "url"))
+        case "file" if data_url(nested(part, "file", "file_data")):
+            return _media(nested(part, "file", "file_data"))
+        case "input_audio":
+            kind = f"audio/{nested(part, 'input_audio', 'format')}"
+            return {"inlineData": {"mimeType": kind, "data": nested(part, "input_audio", "data")}}
+        case _:
+            return part
+
+
+def _media(url: Json) -> JsonObject:
+    found = data_url(url)
+    if found is not None:
+        return {"inlineData": {"mimeType": found.media_type, "data": found.data}}
+    kind = guess_type(url.partition("?")[0])[0] if isinstance(url, str) else None
+    return {"fileData": {"fileUri": url, **({} if kind is None else {"mimeType": kind})}}
