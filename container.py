@@ -37,6 +37,7 @@ from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.keys import RedisApiKeys
+from adapters.redis.limiter import RedisLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -84,8 +85,13 @@ def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
     return {name: make() for name, make in bound.items()}
 
 
-def _limiter(settings: Settings, clock: Clock) -> Limiter:
-    return MemoryLimiter(clock, settings.tiers) if settings.rate_limit.enabled else UnlimitedLimiter()
+def _limiter(settings: Settings, clock: Clock, client: RedisClient | None) -> Limiter:
+    limits = settings.rate_limit
+    if not limits.enabled:
+        return UnlimitedLimiter()
+    if client is None:
+        return MemoryLimiter(clock, settings.tiers)
+    return RedisLimiter(client, clock, settings.tiers, outage=limits.outage, shares=limits.replicas)
 
 
 def _largest_entry(settings: Settings) -> int:
@@ -240,7 +246,7 @@ class Container(containers.DeclarativeContainer):
     redis_client = providers.Singleton(_redis_client, settings, tracker)
     l2_cache = providers.Singleton(_l2, settings, redis_client)
     stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
-    limiter = providers.Singleton(_limiter, settings, clock)
+    limiter = providers.Singleton(_limiter, settings, clock, redis_client)
     slots = providers.Singleton(_slots, settings, clock, redis_client)
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
     breaker_board = providers.Singleton(MemoryBreakerBoard, clock)

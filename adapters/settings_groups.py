@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from adapters.settings_problems import Problem, Problems
+from domain.model import OutagePolicy
 
 KIB, MIB, TIB = 1024, 1024**2, 1024**4
 DAY = 86_400
@@ -163,6 +164,10 @@ class RateLimitSettings(Table):
     enabled: Annotated[bool, Field(description="whether tiers are enforced")] = True
     requests_per_minute: Annotated[int, Field(ge=1, le=10**9, description="requests per minute and caller")] = 600
     tokens_per_minute: Annotated[int, Field(ge=1, le=10**12, description="tokens per minute and caller")] = 1_000_000
+    outage: Annotated[
+        OutagePolicy, BeforeValidator(lower), Field(description="without Redis: share, deny or allow")
+    ] = OutagePolicy.SHARE
+    replicas: Annotated[int, Field(ge=1, le=10_000, description="of how many parts a share is one")] = 2
 
 
 class StreamSettings(Table):

@@ -250,6 +250,15 @@ class Tier:
     """Its share of the slots while there is a queue, beside tiers of weight 1."""
 
 
+class OutagePolicy(StrEnum):
+    """What the limiter does while the fleet's limits cannot be asked (L5)."""
+
+    SHARE = "share"
+    """Each process enforces its part."""
+    DENY = "deny"
+    ALLOW = "allow"
+
+
 MAX_COST = 4
 """The most that one request costs in the queue's round robin."""
 

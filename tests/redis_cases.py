@@ -1,10 +1,11 @@
 """Redis clients for tests: a short way to open one, and a way to let time pass for the keys of a server."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import Connector
+from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
 
 _LATER = Script(
@@ -32,10 +33,15 @@ def unheard(serves: bool, reason: str) -> None:
 
 @contextlib.asynccontextmanager
 async def redis_client(
-    connect: Connector, *, pool_min: int = 0, pool_max: int = 200, max_commands: int = 10_000
+    connect: Connector,
+    *,
+    pool_min: int = 0,
+    pool_max: int = 200,
+    max_commands: int = 10_000,
+    kind: type[RedisClient] = RedisClient,
 ) -> AsyncIterator[RedisClient]:
     """A client that has started, on an empty database, if there is a server."""
-    client = RedisClient(connect, untimed, unheard, pool_min=pool_min, pool_max=pool_max, max_commands=max_commands)
+    client = kind(connect, untimed, unheard, pool_min=pool_min, pool_max=pool_max, max_commands=max_commands)
     await client.start()
     try:
         if client.healthy:
@@ -43,6 +49,31 @@ async def redis_client(
         yield client
     finally:
         await client.aclose()
+
+
+class HeldTime(RedisClient):
+    """Scripts see a time that only `hold` moves, where Redis's own would go on between two calls of a test."""
+
+    async def hold(self, microseconds: int) -> None:
+        """It is so late now."""
+        await self.execute("DEL", _TIME)
+        await self.execute("RPUSH", _TIME, microseconds // 1_000_000, microseconds % 1_000_000)
+
+    async def evalsha(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Argument] = (),
+        *,
+        timeout: float = 5.0,
+        read: bool = False,
+    ) -> Reply:
+        """As any client's."""
+        text = script.text.decode().replace("redis.call('TIME')", f"redis.call('LRANGE', '{_TIME}', 0, 1)")
+        return await super().evalsha(Script(script.name, text), keys, args, timeout=5.0, read=read)
+
+
+_TIME = "test:time"
 
 
 async def later(client: RedisClient, seconds: float) -> None:

@@ -21,6 +21,7 @@ LOOKS_PER_STATUS = 8
 """A place is told each 2 s at most (Q5)."""
 RATE_SAMPLES, MIN_SAMPLES = 64, 4
 """How many of the latest starts an estimate rests on."""
+MIN_SECONDS = 1.0
 
 
 def estimate_tokens(request: CompletionRequest, answer_tokens: int | None = None) -> int:
@@ -184,6 +185,8 @@ class Admission:
         if len(self._started) < MIN_SAMPLES or ticket.ahead is None:
             return None
         seconds = self._clock.monotonic() - self._started[0]
+        if seconds < MIN_SECONDS:
+            return None
         callers = len({other.caller.tenant for other in self._waiting.values()})
         before = min(len(self._waiting), (ticket.ahead + 1) * callers)
         return round(before * seconds / len(self._started), 1)

@@ -23,6 +23,7 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
+from adapters.redis.limiter import RedisLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -46,7 +47,7 @@ from tests.contracts.cases import (
     OpenSlots,
     OpenStreamLog,
 )
-from tests.redis_cases import later, redis_client
+from tests.redis_cases import HeldTime, later, redis_client
 from tests.redis_server import any_redis_url
 from tests.service import until
 
@@ -171,6 +172,32 @@ async def memory_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]
 
 
 @asynccontextmanager
+async def redis_limiter(connect: Connector, tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
+    clock = ManualClock()
+    async with redis_client(connect, kind=HeldTime) as client:
+        assert isinstance(client, HeldTime)
+
+        async def hold() -> None:
+            await client.hold(round(clock.time() * 1_000_000))
+
+        async def advance(seconds: float) -> None:
+            await clock.advance(seconds)
+            await hold()
+            await later(client, seconds)
+
+        await hold()
+
+        yield Case(RedisLimiter(client, clock, tiers), advance)
+
+
+@asynccontextmanager
+async def fakeredis_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_limiter(fake.make_connection, tiers) as case:
+        yield case
+
+
+@asynccontextmanager
 async def memory_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
     clock = ManualClock()
     yield Case(MemorySlots(total, lambda caller: per_tier[caller.tier]), clock.advance)
@@ -227,7 +254,7 @@ async def memory_recorder() -> AsyncIterator[Case[Recorder]]:
 CLOCKS: dict[str, OpenClock] = {"system": system_clock, "manual": manual_clock}
 CACHES: dict[str, OpenCache] = {"memory": memory_cache, "fakeredis": fakeredis_cache}
 STREAM_LOGS: dict[str, OpenStreamLog] = {"memory": memory_stream_log}
-LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter}
+LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter, "fakeredis": fakeredis_limiter}
 SLOTS: dict[str, OpenSlots] = {"memory": memory_slots, "fakeredis": fakeredis_slots}
 QUEUES: dict[str, OpenQueue] = {"memory": memory_queue, "fakeredis": fakeredis_queue}
 BREAKER_BOARDS: dict[str, OpenBreakerBoard] = {"memory": memory_breaker_board}
@@ -268,8 +295,10 @@ def open_stream_log(request: pytest.FixtureRequest) -> OpenStreamLog:
     return STREAM_LOGS[request.param]
 
 
-@pytest.fixture(scope="session", params=LIMITERS)
+@pytest.fixture(scope="session", params=[*LIMITERS, SERVER])
 def open_limiter(request: pytest.FixtureRequest) -> OpenLimiter:
+    if request.param == SERVER:
+        return partial(redis_limiter, connector(request.getfixturevalue("redis_url")))
     return LIMITERS[request.param]
 
 
