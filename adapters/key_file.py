@@ -82,6 +82,7 @@ class FileApiKeys(ApiKeys):
             raise ConfigurationError.from_exception(error, text) from error
         except OSError as error:
             raise self._wrong(error, "written") from error
+        ours = True
         try:
             with file:
                 rows = self._rows(path.read_bytes() if path.exists() else b"{}")
@@ -91,11 +92,13 @@ class FileApiKeys(ApiKeys):
                 os.fsync(file.fileno())
             if changed:
                 fresh.replace(path)
+                ours = False  # a lock that is there from now on is another's
                 _sync(path.parent)
         except OSError as error:
             raise self._wrong(error, "written") from error
         finally:
-            fresh.unlink(missing_ok=True)
+            if ours:
+                fresh.unlink()
         return changed
 
     def _wrong(self, error: OSError, done: str) -> ConfigurationError:

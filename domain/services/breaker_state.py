@@ -27,17 +27,17 @@ class BreakerPolicy:
     minimum_calls: int = 1
     """Calls within the window, failed or not, without which nothing opens."""
     failure_share: float = 0.5
-    """A target of which a smaller part of the calls fails is of use, and stays closed."""
+    """A target of which a smaller part of the calls fails stays closed, unless the last ones failed all in a row."""
     window: float = 60.0
     recovery_timeout: float = 60.0
     max_recovery_timeout: float = 600.0
     jitter: float = 0.1
     """The part of a cooldown that chance may add, so that targets that failed together are not probed together."""
 
-    def opens(self, calls: int, failures: int) -> bool:
-        """Whether so many calls and failures within the window open the breaker."""
+    def opens(self, calls: int, failures: int, in_a_row: int) -> bool:
+        """Whether so many calls and failures within the window, and so many at last in a row, open the breaker."""
         enough = failures >= self.failure_threshold and calls >= self.minimum_calls
-        return enough and failures >= self.failure_share * calls
+        return enough and (in_a_row >= self.failure_threshold or failures >= self.failure_share * calls)
 
     def vouches(self, calls: int, failures: int) -> bool:
         """Whether so many recent calls and failures say that the target is well."""
@@ -66,9 +66,12 @@ def phase(state: BreakerState | None, now: float) -> Phase:
 
 
 class CallWindow:
-    """Calls and failures of one target over the last `seconds`, in buckets, so that its size is fixed."""
+    """Calls and failures of one target over the last `seconds`, in buckets, so that its size is fixed.
 
-    __slots__ = ("_calls", "_failures", "_stamps", "_width", "cleared_at")
+    `in_a_row` is how many failed since the last that did not.
+    """
+
+    __slots__ = ("_calls", "_failures", "_stamps", "_width", "cleared_at", "in_a_row")
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
@@ -77,6 +80,7 @@ class CallWindow:
     def clear(self, now: float) -> None:
         """Forgets what was counted; a call that began before `now` says nothing any more."""
         self.cleared_at = now
+        self.in_a_row = 0
         self._stamps = [-1] * BUCKETS
         self._calls = [0] * BUCKETS
         self._failures = [0] * BUCKETS
@@ -90,6 +94,7 @@ class CallWindow:
             self._calls[place] = self._failures[place] = 0
         self._calls[place] += 1
         self._failures[place] += failed
+        self.in_a_row = self.in_a_row + 1 if failed else 0
 
     def totals(self, now: float, buckets: int = BUCKETS) -> tuple[int, int]:
         """Calls and failures within the last `buckets` buckets, the one that fills now included."""

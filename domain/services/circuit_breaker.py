@@ -88,10 +88,13 @@ class CircuitBreakers:
         if call.generation == 0:
             self._count(target, call, failed=False)
             return
-        if self._current(target, call):
-            self._forget(target, self._clock.monotonic())
-            await self._board.publish(target, None)
-        await self._board.release_probe(target, holder)
+        state = self._board.state(target)
+        try:
+            if state is not None and state.generation == call.generation:
+                self._forget(target, self._clock.monotonic())
+                await self._board.publish(target, None)
+        finally:
+            await self._board.release_probe(target, holder)
 
     async def failed(self, target: str, holder: str, retry_after: float = 0.0, reason: str = "provider_error") -> None:
         """The call failed in a way that counts against the target (B5); `reason` is the code of its error."""
@@ -106,9 +109,11 @@ class CircuitBreakers:
                 self._forget(target, opening.now)
                 await self._board.publish(target, opening.first(self._policy, failures))
             return
-        if state is not None and self._current(target, call):
-            await self._board.publish(target, opening.again(self._policy, state))
-        await self._board.release_probe(target, holder)
+        try:
+            if state is not None and state.generation == call.generation:
+                await self._board.publish(target, opening.again(self._policy, state))
+        finally:
+            await self._board.release_probe(target, holder)
 
     async def abandoned(self, target: str, holder: str) -> None:
         """The call ended without a verdict on the target: cancelled, or refused for what the request is."""
@@ -152,10 +157,6 @@ class CircuitBreakers:
         due = self._clock.time() + state.open_until - now
         return BreakerReport(target, phase(state, now), state.reason, state.failures, state.since, due)
 
-    def _current(self, target: str, call: _Call) -> bool:
-        state = self._board.state(target)
-        return state is not None and state.generation == call.generation
-
     def _count(self, target: str, call: _Call, *, failed: bool) -> int:
         """Counts a call of a closed breaker; how many failures open it, or 0."""
         now = self._clock.monotonic()
@@ -169,7 +170,7 @@ class CircuitBreakers:
         if not failed:
             return 0
         calls, failures = window.totals(now)
-        return failures if self._policy.opens(calls, failures) else 0
+        return failures if self._policy.opens(calls, failures, window.in_a_row) else 0
 
     def _window(self, target: str) -> CallWindow:
         window = self._windows.get(target)

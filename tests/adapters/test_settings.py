@@ -38,6 +38,8 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RATE_LIMIT_ENABLED", "no", "rate_limit.enabled", False, True),
     ("RATE_LIMIT_REQUESTS_PER_MINUTE", "5", "rate_limit.requests_per_minute", 5, 600),
     ("RATE_LIMIT_TOKENS_PER_MINUTE", "7", "rate_limit.tokens_per_minute", 7, 1_000_000),
+    ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", "deny", "share"),
+    ("RATE_LIMIT_REPLICAS", "8", "rate_limit.replicas", 8, 2),
     ("STREAM_MAX_CONCURRENT", "9", "stream.max_concurrent", 9, 10_000),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
     ("STREAM_FIRST_EVENT_TIMEOUT", "1.5", "stream.first_event_timeout", 1.5, 10.0),
@@ -315,5 +317,5 @@ def test_trusted_proxies_are_networks_and_the_keys_file_has_an_absolute_path(tmp
 
 @pytest.mark.parametrize("wrong", ["proxy.internal", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8 ::1"])
 def test_a_proxy_that_is_no_address_is_an_error(wrong: str) -> None:
-    with pytest.raises(ConfigurationError, match="^HEADGATE_TRUSTED_PROXIES: got .*; takes addresses or networks"):
+    with pytest.raises(ConfigurationError, match=r"^HEADGATE_TRUSTED_PROXIES: got .*; takes addresses or networks"):
         get_settings({"HEADGATE_TRUSTED_PROXIES": wrong})

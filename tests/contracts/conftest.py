@@ -21,6 +21,7 @@ from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.recorder import MemoryRecorder
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
+from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
 from adapters.redis.limiter import RedisLimiter
@@ -47,6 +48,7 @@ from tests.contracts.cases import (
     OpenSlots,
     OpenStreamLog,
 )
+from tests.redis_breakers import breakers_later
 from tests.redis_cases import HeldTime, later, redis_client
 from tests.redis_server import any_redis_url
 from tests.service import until
@@ -246,6 +248,27 @@ async def memory_breaker_board() -> AsyncIterator[Case[BreakerBoard]]:
 
 
 @asynccontextmanager
+async def redis_breaker_board(connect: Connector) -> AsyncIterator[Case[BreakerBoard]]:
+    clock = ManualClock()
+    async with redis_client(connect) as client:
+        board = RedisBreakerBoard(client, clock)
+
+        async def advance(seconds: float) -> None:
+            await breakers_later(client, seconds)
+            await clock.advance(seconds)
+            await board.synchronise()
+
+        yield Case(board, advance)
+
+
+@asynccontextmanager
+async def fakeredis_breaker_board() -> AsyncIterator[Case[BreakerBoard]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_breaker_board(fake.make_connection) as case:
+        yield case
+
+
+@asynccontextmanager
 async def memory_recorder() -> AsyncIterator[Case[Recorder]]:
     clock = ManualClock()
     yield Case(MemoryRecorder(100), clock.advance)
@@ -257,7 +280,7 @@ STREAM_LOGS: dict[str, OpenStreamLog] = {"memory": memory_stream_log}
 LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter, "fakeredis": fakeredis_limiter}
 SLOTS: dict[str, OpenSlots] = {"memory": memory_slots, "fakeredis": fakeredis_slots}
 QUEUES: dict[str, OpenQueue] = {"memory": memory_queue, "fakeredis": fakeredis_queue}
-BREAKER_BOARDS: dict[str, OpenBreakerBoard] = {"memory": memory_breaker_board}
+BREAKER_BOARDS: dict[str, OpenBreakerBoard] = {"memory": memory_breaker_board, "fakeredis": fakeredis_breaker_board}
 RECORDERS: dict[str, OpenRecorder] = {"memory": memory_recorder}
 
 
@@ -316,8 +339,10 @@ def open_queue(request: pytest.FixtureRequest) -> OpenQueue:
     return QUEUES[request.param]
 
 
-@pytest.fixture(scope="session", params=BREAKER_BOARDS)
+@pytest.fixture(scope="session", params=[*BREAKER_BOARDS, SERVER])
 def open_breaker_board(request: pytest.FixtureRequest) -> OpenBreakerBoard:
+    if request.param == SERVER:
+        return partial(redis_breaker_board, connector(request.getfixturevalue("redis_url")))
     return BREAKER_BOARDS[request.param]
 
 

@@ -39,6 +39,36 @@ async def test_closing_is_idempotent(open_breaker_board: OpenBreakerBoard) -> No
         assert board.state(TARGET) is None
 
 
+async def test_a_generation_is_never_used_again(open_breaker_board: OpenBreakerBoard) -> None:
+    """B3: so that the result of an old probe cannot be taken for that of a new one."""
+    async with open_breaker_board() as (board, _):
+        generations = []
+        for _ in range(3):
+            await board.publish(TARGET, BreakerState(2_000.0, 1))
+            state = board.state(TARGET)
+            assert state is not None
+            generations.append(state.generation)
+            await board.publish(TARGET, None)
+        assert generations == sorted(set(generations))
+
+
+async def test_the_open_targets_are_those_that_are_not_closed(open_breaker_board: OpenBreakerBoard) -> None:
+    async with open_breaker_board() as (board, _):
+        assert list(board.open_targets()) == []
+        await board.publish(TARGET, BreakerState(2_000.0, 1))
+        await board.publish(OTHER, BreakerState(2_000.0, 1))
+        await board.publish(TARGET, None)
+        assert list(board.open_targets()) == [OTHER]
+
+
+async def test_all_that_is_known_of_an_opening_is_kept(open_breaker_board: OpenBreakerBoard) -> None:
+    async with open_breaker_board() as (board, advance):
+        state = BreakerState(2_000.0, 3, 2, "provider_timeout", 7, 1_700_000_000.5)
+        await board.publish(TARGET, state)
+        await advance(5.0)
+        assert board.state(TARGET) == state
+
+
 async def test_one_probe_of_a_target_at_a_time(open_breaker_board: OpenBreakerBoard) -> None:
     """B3."""
     async with open_breaker_board() as (board, _):

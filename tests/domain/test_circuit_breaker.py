@@ -64,8 +64,20 @@ async def test_the_window_slides_b1() -> None:
 
 async def test_failures_among_more_successes_do_not_open_it_b1() -> None:
     service, _ = breakers()
-    await succeed(service, 10)
-    await fail(service, 9)
+    for _ in range(10):
+        await succeed(service, 2)
+        await fail(service, 1)
+    await fail(service, 1)
+    assert not await is_open(service)
+    await fail(service, 1)  # three in a row: after a long good time too
+    assert await is_open(service)
+
+
+async def test_a_target_that_fails_every_other_time_is_opened_b1() -> None:
+    service, _ = breakers()
+    for _ in range(2):
+        await fail(service, 1)
+        await succeed(service, 1)
     assert not await is_open(service)
     await fail(service, 1)
     assert await is_open(service)
@@ -198,6 +210,18 @@ class SlowBoard(MemoryBreakerBoard):
         return taken
 
 
+class StuckBoard(MemoryBreakerBoard):
+    """A board on which a result takes time."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.go_on = asyncio.Event()
+
+    async def publish(self, target: str, state: BreakerState | None) -> None:
+        await super().publish(target, state)
+        await self.go_on.wait()
+
+
 @pytest.mark.parametrize("state", [None, BreakerState(9_000.0, 7)])
 async def test_a_probe_that_came_too_late_is_given_back_b3(state: BreakerState | None) -> None:
     clock = ManualClock()
@@ -223,6 +247,23 @@ async def test_a_caller_that_leaves_while_it_asks_for_the_probe_does_not_keep_it
     with pytest.raises(asyncio.CancelledError):
         await asking
     board.answer.set()
+    assert await board.acquire_probe(TARGET, "b", 1.0)
+
+
+@pytest.mark.parametrize("verdict", ["succeeded", "failed"])
+async def test_a_caller_that_leaves_while_it_tells_the_result_gives_the_probe_back_b3(verdict: str) -> None:
+    clock = ManualClock()
+    board = StuckBoard(clock)
+    service = CircuitBreakers(clock, board, POLICY, 30.0)
+    board.go_on.set()
+    await board.publish(TARGET, BreakerState(0.0, 1))
+    assert await service.admit(TARGET, "a")
+    board.go_on.clear()
+    telling = asyncio.create_task(getattr(service, verdict)(TARGET, "a"))
+    await asyncio.sleep(0)
+    telling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
     assert await board.acquire_probe(TARGET, "b", 1.0)
 
 

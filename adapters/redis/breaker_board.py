@@ -1,0 +1,237 @@
+"""The breaker board on Redis: what one replica opens, all know; what Redis forgets, the replicas tell it again."""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from adapters.memory.probe_leases import MAX_TARGETS, ProbeLeases
+from adapters.redis.breaker_entry import CLOSED_SECONDS, BreakerEntry, decode_entry
+from adapters.redis.client import RedisClient
+from adapters.redis.errors import RedisClientError
+from adapters.redis.script import Script
+from domain.model import OPENED_BY_HAND, BreakerState
+from ports.breaker_board import BreakerBoard
+from ports.clock import Clock
+from ports.occupancy import Occupancy
+
+STATES, VERSION, SETTLING = (f"headgate:{{breakers}}:{name}" for name in ("states", "version", "settling"))
+PROBE = b"headgate:{breakers}:probe:"
+POLL_SECONDS = (0.3, 0.5)
+"""Between two looks at what others say, at random: within half a second all know (B1)."""
+SETTLING_MS = 3_000
+"""After Redis lost its data nobody gets a probe until all who have one have had the time to say so."""
+OBJECTION_SECONDS = 5.0
+LATER_SECONDS = 0.5
+FLIGHT = 64
+"""Entries that are told at once."""
+MERGE, READ, OBJECT, TAKE, RELEASE = (
+    Script(f"breaker_{name}") for name in ("merge", "read", "object", "probe", "release")
+)
+
+
+class RedisBreakerBoard(BreakerBoard, Occupancy):
+    """The open breakers of the fleet, as this process knows them.
+
+    States are merged: a higher generation wins, and of one generation its closing. So it does not matter in which
+    order, how often, or by whom Redis is told. Every process keeps all of it: without Redis each goes on with what it
+    knows, and grants its own probes (B6).
+    """
+
+    def __init__(self, client: RedisClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._entries: dict[str, BreakerEntry] = {}
+        self._open: set[str] = set()
+        self._probes = ProbeLeases(clock)
+        self._version = b""
+        self._polling: asyncio.Task[None] | None = None
+        self._vouches: Callable[[str], bool] = lambda target: False
+
+    def ask(self, vouches: Callable[[str], bool]) -> None:
+        """From now on `vouches` says whether a target does well here: then others' openings do not count (B1)."""
+        self._vouches = vouches
+
+    def start(self) -> None:
+        """Listens to the fleet."""
+        self._polling = asyncio.create_task(self._poll(), name="breaker board")
+
+    async def aclose(self) -> None:
+        """Listens no more."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+
+    def state(self, target: str) -> BreakerState | None:
+        """The state as last heard; None too while the target does well here, or an objection stands."""
+        entry = self._entries.get(target)
+        if entry is None or entry.closed:
+            return None
+        if entry.own or entry.state.reason == OPENED_BY_HAND:
+            return entry.state
+        if self._vouches(target) or self._clock.monotonic() < entry.objected_until:
+            return None
+        return entry.state
+
+    def open_targets(self) -> Collection[str]:
+        """Those that are open here."""
+        return [target for target in self._open if self.state(target) is not None]
+
+    async def publish(self, target: str, state: BreakerState | None) -> None:
+        """Opens or closes, here at once; Redis is told now, or as soon as it can be."""
+        known = self._entries.get(target)
+        if state is None:
+            if known is None or known.closed:
+                return
+            forgotten_at = self._clock.monotonic() + CLOSED_SECONDS
+            entry = BreakerEntry(replace(known.state, open_until=forgotten_at), closed=True, own=True)
+        else:
+            generation = state.generation if known is None else max(state.generation, known.state.generation + 1)
+            entry = BreakerEntry(replace(state, generation=generation), closed=False, own=True, new=True)
+        entry.unheard = True
+        self._keep(target, entry)
+        await self._tell(target)
+
+    async def acquire_probe(self, target: str, holder: str, seconds: float) -> bool:
+        """Takes the probe of the fleet; without Redis, that of this process."""
+        if not self._probes.take(target, holder, seconds):
+            return False
+        name, entry = _name(target), self._entries.get(target)
+        generation = entry.state.generation if entry is not None and not entry.closed else 0
+        keys, args = (STATES, SETTLING, PROBE + name), (name, generation, holder, round(seconds * 1000))
+        try:
+            taken = await self._client.evalsha(TAKE, keys, args)
+        except RedisClientError:
+            return True
+        if taken == 1:
+            return True
+        self._probes.give_back(target, holder)
+        if entry is not None and taken == -1:
+            self._lost(entry)
+            await self._tell(target)
+        return False
+
+    async def release_probe(self, target: str, holder: str) -> None:
+        """Gives it back; where Redis cannot be told, its lease runs out."""
+        self._probes.give_back(target, holder)
+        try:
+            await self._client.evalsha(RELEASE, (PROBE + _name(target),), (holder,))
+        except RedisClientError:
+            return
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is."""
+        return {"headgate_open_breakers": self._open.__len__}
+
+    async def _poll(self) -> None:
+        while True:
+            await self._clock.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 - jitter
+            await self.synchronise()
+
+    async def synchronise(self) -> None:
+        """Tells Redis what it does not know, and hears what others have told it."""
+        try:
+            for target, holder, left in list(self._probes.held()):
+                await self._client.execute("SET", PROBE + _name(target), holder, "NX", "PX", max(1, round(left * 1000)))
+            await self._hear_all()
+        except RedisClientError:
+            return
+        await _in_flights(self._tell, [target for target, entry in self._entries.items() if entry.unheard])
+        await _in_flights(self._object, [target for target in self._open if self._disputed(target)])
+
+    async def _hear_all(self) -> None:
+        """Raises `RedisClientError`."""
+        reply: Any = await self._client.evalsha(READ, (STATES, VERSION), (self._version,), read=True)
+        if not isinstance(reply, list):
+            return
+        version, redis_ms, rows = reply
+        heard = dict(zip(rows[::2], rows[1::2], strict=True))
+        for name, line in heard.items():
+            self._hear(name.decode("utf-8", "surrogatepass"), line, redis_ms)
+        now = self._clock.monotonic()
+        for target, entry in list(self._entries.items()):
+            if entry.closed and entry.state.open_until <= now:
+                self._forget(target)
+            elif not entry.unheard and _name(target) not in heard:
+                self._lost(entry)
+        self._version = version
+
+    def _hear(self, target: str, line: bytes, redis_ms: int) -> None:
+        """Merges what Redis has."""
+        heard = decode_entry(line, redis_ms, self._clock.monotonic())
+        if heard is None:
+            return
+        known = self._entries.get(target)
+        if known is None or heard.rank > known.rank:
+            heard.own = known is not None and known.own and known.new and not heard.closed
+            self._keep(target, heard)
+        elif heard.rank == known.rank:
+            known.unheard = known.new = known.restored = False
+            known.objected_until = heard.objected_until
+            if heard.state.open_until > known.state.open_until + LATER_SECONDS:
+                known.state = heard.state  # it opened in two places at once, and the other was told to wait longer
+        elif not known.new:
+            known.unheard = True
+
+    async def _tell(self, target: str) -> None:
+        entry = self._entries.get(target)
+        if entry is None:
+            return  # forgotten for newer ones
+        left = round((entry.state.open_until - self._clock.monotonic()) * 1000)
+        args = (
+            *(_name(target), entry.state.generation, int(entry.closed), max(0, left), entry.rest),
+            *(int(entry.new), int(entry.restored), MAX_TARGETS, SETTLING_MS),
+        )
+        try:
+            reply: Any = await self._client.evalsha(MERGE, (STATES, VERSION, SETTLING), args)
+        except RedisClientError:
+            return
+        if isinstance(reply, list):
+            self._hear(target, *reply)
+        else:
+            entry.unheard = False  # there is no room for it: it holds here alone
+
+    def _disputed(self, target: str) -> bool:
+        """Whether another has opened what does well here, and that is not known, or soon will not be."""
+        entry = self._entries[target]
+        if entry.own or entry.state.reason == OPENED_BY_HAND:
+            return False
+        soon = self._clock.monotonic() + OBJECTION_SECONDS / 2
+        return entry.objected_until < soon and self._vouches(target)
+
+    async def _object(self, target: str) -> None:
+        entry = self._entries.get(target)
+        if entry is None:
+            return
+        args = (_name(target), entry.state.generation, round(OBJECTION_SECONDS * 1000))
+        try:
+            await self._client.evalsha(OBJECT, (STATES, VERSION), args)
+        except RedisClientError:
+            return
+
+    @staticmethod
+    def _lost(entry: BreakerEntry) -> None:
+        entry.unheard = entry.restored = True
+
+    def _keep(self, target: str, entry: BreakerEntry) -> None:
+        self._forget(target)
+        if len(self._entries) >= MAX_TARGETS:
+            self._forget(next(iter(self._entries)))
+        self._entries[target] = entry
+        if not entry.closed:
+            self._open.add(target)
+
+    def _forget(self, target: str) -> None:
+        self._entries.pop(target, None)
+        self._open.discard(target)
+
+
+async def _in_flights(work: Callable[[str], Coroutine[Any, Any, None]], targets: list[str]) -> None:
+    for first in range(0, len(targets), FLIGHT):
+        await asyncio.gather(*map(work, targets[first : first + FLIGHT]))
+
+
+def _name(target: str) -> bytes:
+    """The target as Redis keeps it; callers choose a part of it."""
+    return target.encode("utf-8", "surrogatepass")

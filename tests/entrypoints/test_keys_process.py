@@ -1,0 +1,134 @@
+"""Keys made and revoked beside running services: `headgate keys` and `headgate serve` in processes of their own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.redis_server import RedisServer
+from tests.service import process
+
+LIVE_SECONDS = 2.0
+"""What is promised: a change is known to every replica."""
+
+
+def keys(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "entrypoints", "keys", *arguments],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def create(environ: dict[str, str], name: str) -> str:
+    done = keys(environ, "create", "--name", name)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def status(url: str, key: str | None = None, header: str = "Authorization") -> int:
+    scheme = "Bearer " if header == "Authorization" else ""
+    headers = {} if key is None else {header: f"{scheme}{key}"}
+    return httpx.get(f"{url}/v1/models", headers=headers, timeout=10).status_code
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    """It holds within the time that is promised."""
+    deadline = time.monotonic() + LIVE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_key_lives_and_dies_without_a_restart(tmp_path: Path) -> None:
+    """P2, S6."""
+    environ = {"HEADGATE_KEYS_FILE": str(tmp_path / "keys.json")}
+    with process(environ) as (service, url):
+        assert status(url) == 200  # open, on loopback
+        key = create(environ, "acme")
+        soon(lambda: status(url) == 401)
+        assert status(url, key) == 200
+        assert status(url, key, "x-api-key") == 200
+        assert status(url, key[:-1]) == 401
+        body = {"model": "demo/fast", "prompt": "x"}
+        mine = httpx.post(f"{url}/v1/streams", json=body, headers={"x-api-key": key, "Prefer": "respond-async"})
+        stranger = create(environ, "other")
+        soon(lambda: status(url, stranger) == 200)
+        path = url + mine.headers["location"]
+        assert httpx.get(path, headers={"x-api-key": stranger}).status_code == 404
+        assert httpx.get(path, headers={"x-api-key": key}, timeout=20).status_code == 200
+
+        assert keys(environ, "revoke", "--name", "acme").returncode == 0
+        soon(lambda: status(url, key) == 401)
+        assert status(url, stranger) == 200
+        assert keys(environ, "revoke", "--name", "other").returncode == 0
+        soon(lambda: status(url, stranger) == 401)
+        assert status(url) == 401  # the last key's end opens it to nobody
+        service.terminate()
+        log = service.communicate(timeout=15)[0]
+        assert service.returncode == 0
+    assert "cannot be read" not in log
+    assert key not in log
+
+
+def test_keys_on_redis_are_live_on_every_replica_and_outlive_an_outage_2() -> None:
+    """P2, fault 2."""
+    with RedisServer() as redis:
+        environ = {"REDIS_URL": redis.url}
+        with process(environ) as (_, first), process(environ) as (_, second):
+            assert (status(first), status(second)) == (200, 200)
+            key, other = create(environ, "acme"), create(environ, "other")
+            for url in (first, second):
+                soon(lambda url=url: status(url, other) == 200 and status(url) == 401)  # type: ignore[misc]
+                assert status(url, key) == 200
+            assert "acme" in keys(environ, "list").stdout
+            assert keys(environ, "revoke", "--name", "acme").returncode == 0
+            soon(lambda: (status(first, key), status(second, key)) == (401, 401))
+
+            redis.kill()
+            done = keys(environ, "create", "--name", "late")
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith("REDIS_URL: Redis does not serve")
+            assert len(done.stderr.splitlines()) == 1
+            assert (status(first, other), status(second, other), status(first)) == (200, 200, 401)
+
+            redis.start()  # without its data: the keys last known stay valid, and nobody else's are
+            late = create(environ, "late")
+            soon(lambda: (status(first, late), status(second, late)) == (200, 200))
+            assert status(first) == 401
+
+
+def test_a_keys_file_that_cannot_be_read_is_told_before_the_port_opens(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text("{")
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints", "serve", "--port", "1"],
+        env={"PATH": "", "HEADGATE_KEYS_FILE": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"HEADGATE_KEYS_FILE: got {path}")
+
+
+def test_without_redis_nobody_knows_whether_there_are_keys_so_the_network_is_not_served_1() -> None:
+    """Fault 1, where a wrong guess would open the service."""
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints", "serve", "--host", "0.0.0.0", "--port", "1"],
+        env={"PATH": "", "REDIS_URL": "redis://127.0.0.1:1/0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("REDIS_URL: Redis does not serve")
