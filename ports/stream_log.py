@@ -68,6 +68,8 @@ class StreamLog(Protocol):
     async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:
         """Begins a stream that holds `key` until it ends; or, in the same step, finds the open one that holds it.
 
+        A complete answer may hold it for a moment more: who asked the cache just before it was there finds it so (C1).
+
         Returns the lease of the new stream, or the info of the one that is there. Raises `StreamLogFullError`.
         """
 

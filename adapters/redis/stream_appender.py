@@ -15,7 +15,7 @@ from adapters.redis.errors import RedisClientError
 from adapters.redis.event_codec import encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
-from domain.model import TERMINAL, Event, Failed
+from domain.model import TERMINAL, Complete, Event, Failed
 from ports.clock import Clock
 
 LEASE_SECONDS = 15.0
@@ -125,10 +125,12 @@ class StreamAppender:
             del self._dirty[mirror]
             events = mirror.unsent()
             payload = encode_events(events) if events else b""
-            closes = bool(events) and isinstance(events[-1], TERMINAL)
+            closes = 0
+            if events and isinstance(events[-1], TERMINAL):
+                closes = 2 if isinstance(events[-1], Complete) else 1
             info = b"" if mirror.acked else encode_info(mirror.info)
             keys += (mirror.meta_key, mirror.log_key)
-            args += (mirror.fence, mirror.acked, len(events), int(closes), payload, info)
+            args += (mirror.fence, mirror.acked, len(events), closes, payload, info)
             flight.append((mirror, mirror.acked + len(events)))
             size += len(payload)
         try:

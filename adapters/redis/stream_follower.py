@@ -159,6 +159,7 @@ class StreamFollower:
         """Ends the blocking read, so that the next one asks for the new stream too."""
         try:
             await self._client.execute("XADD", PROCESS + self._process, "MAXLEN", "~", 1000, "*", "look", "")
+            await self._client.execute("PEXPIRE", PROCESS + self._process, PROCESS_MS)
         except RedisClientError:
             return  # then it ends by itself, in two seconds
 

@@ -12,7 +12,7 @@ from adapters.settings_groups import GROUPS
 from adapters.settings_layers import ENVIRONMENT
 from adapters.settings_rows import ROWS
 from domain.errors import ConfigurationError
-from domain.model import Tier
+from domain.model import OutagePolicy, Tier
 
 HASH = "ab" * 32
 WriteFile = Callable[[str], dict[str, str]]
@@ -38,7 +38,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RATE_LIMIT_ENABLED", "no", "rate_limit.enabled", False, True),
     ("RATE_LIMIT_REQUESTS_PER_MINUTE", "5", "rate_limit.requests_per_minute", 5, 600),
     ("RATE_LIMIT_TOKENS_PER_MINUTE", "7", "rate_limit.tokens_per_minute", 7, 1_000_000),
-    ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", "deny", "share"),
+    ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", OutagePolicy.DENY, OutagePolicy.SHARE),
     ("RATE_LIMIT_REPLICAS", "8", "rate_limit.replicas", 8, 2),
     ("STREAM_MAX_CONCURRENT", "9", "stream.max_concurrent", 9, 10_000),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),

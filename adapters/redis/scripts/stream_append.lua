@@ -1,8 +1,10 @@
 -- Appends to many streams of one producer, each at its own position under its own fence; renews their leases (S8).
 -- KEYS: meta and log of each stream
 -- ARGV: owner, lease ms, renew-below ms, kept ms while open, kept ms when closed;
---       then of each stream: fence, first seq, count, closes (0 or 1), events, info ('' unless it may have to be begun)
+--       then of each stream: fence, first seq, count, closes (0, 1 or 2), events, info ('' unless it may have to be begun)
 -- Returns for each: how many events its log has now; -1 if there is no such log; -2 if it is not the owner's (any more).
+-- closes is 1 for an end that equal requests must not join any more, and 2 for a complete answer: for a moment they may,
+-- as its copy in the cache may have been looked for just before it was there (C1).
 -- A position that the log has passed changes nothing, so a call may be repeated: the reply tells where to go on.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
@@ -31,8 +33,8 @@ for i = 1, #KEYS / 2 do
     replies[i] = -1
   elseif known[1] ~= fence then
     replies[i] = -2
-  elseif known[4] == '1' then
-    replies[i] = (closes == '1' and next == first + count) and next or -2
+  elseif known[4] ~= '0' then
+    replies[i] = (closes ~= '0' and next == first + count) and next or -2
   elseif not begun and tonumber(known[3]) < now then
     replies[i] = -2
   else
@@ -42,12 +44,16 @@ for i = 1, #KEYS / 2 do
     elseif next ~= first then
       closes = '0'
     end
-    if closes == '1' then
-      redis.call('HSET', meta, 'next', next, 'closed', 1)
+    if closes ~= '0' then
+      redis.call('HSET', meta, 'next', next, 'closed', closes)
       redis.call('PEXPIRE', meta, closed_ms)
       redis.call('PEXPIRE', log, closed_ms)
       local claim = claim_of(meta)
-      if claim then redis.call('DEL', claim) end
+      if claim and closes == '2' then
+        redis.call('PEXPIRE', claim, 1000)
+      elseif claim then
+        redis.call('DEL', claim)
+      end
     elseif begun or tonumber(known[3]) - now < renew then
       redis.call('HSET', meta, 'next', next, 'lease', now + lease)
       redis.call('PEXPIRE', meta, open_ms)

@@ -8,9 +8,11 @@ local holder = redis.call('GET', KEYS[1])
 if holder then
   local meta = ARGV[7] .. holder .. '}'
   local known = redis.call('HMGET', meta, 'info', 'closed', 'lease')
-  -- A holder whose producer is dead serves nobody any more.
+  -- A holder whose producer is dead serves nobody any more; one that has just ended complete (2) still does.
   if known[1] and known[2] == '0' and tonumber(known[3]) > now then
     redis.call('HSET', meta, 'r:' .. ARGV[8], now + ARGV[9])
+    return known[1]
+  elseif known[1] and known[2] == '2' then
     return known[1]
   end
 end

@@ -21,4 +21,4 @@ if closed == 0 and tonumber(known[4]) < now then
 elseif closed == 0 then
   redis.call('HSET', KEYS[1], 'r:' .. ARGV[1], now + ARGV[2])
 end
-return {known[1], next, closed}
+return {known[1], next, closed == 0 and 0 or 1}
