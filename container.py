@@ -32,6 +32,7 @@ from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
+from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
@@ -45,8 +46,9 @@ from domain.model import Caller
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.breaker_state import BreakerPolicy
 from domain.services.callers import Callers
-from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.key_refresh import KeyRefresh
@@ -54,6 +56,7 @@ from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
+from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
 from ports.fleet import Fleet
@@ -70,6 +73,9 @@ L1_MAX_ENTRY_SHARE = 16
 
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
+
+PROBE_MARGIN = 5.0
+"""Seconds that the lease of a probe lasts longer than the call may (B3)."""
 
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
@@ -187,10 +193,23 @@ def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) ->
     return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
 
 
-def _fleet(client: RedisClient | None, log: StreamLog, clock: Clock, ids: StreamIds) -> RedisFleet | None:
-    if client is None or not isinstance(log, RedisStreamLog):
+def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:
+    return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock)
+
+
+def _breakers(settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy) -> CircuitBreakers:
+    breakers = CircuitBreakers(clock, board, policy, settings.stream.total_timeout + PROBE_MARGIN)
+    if isinstance(board, RedisBreakerBoard):
+        board.ask(breakers.vouches)
+    return breakers
+
+
+def _fleet(
+    client: RedisClient | None, log: StreamLog, board: BreakerBoard, clock: Clock, ids: StreamIds
+) -> RedisFleet | None:
+    if client is None or not isinstance(log, RedisStreamLog) or not isinstance(board, RedisBreakerBoard):
         return None
-    return RedisFleet(client, log, clock, ids.adopt)
+    return RedisFleet(client, log, board, clock, ids.adopt)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -231,7 +250,7 @@ class Container(containers.DeclarativeContainer):
     queue = providers.Singleton(
         MemoryMessageQueue, settings.provided.queue.max_depth, providers.Callable(_longest_line, settings)
     )
-    breaker_board = providers.Singleton(MemoryBreakerBoard, clock)
+    breaker_board = providers.Singleton(_breaker_board, clock, redis_client)
     llm_providers = providers.Singleton(_providers, settings, clock)
 
     callers = providers.Singleton(_callers, settings)
@@ -264,15 +283,16 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(random.Random),
     )
     breakers = providers.Singleton(
-        CircuitBreakers,
+        _breakers,
+        settings,
         clock,
         breaker_board,
         providers.Factory(
             BreakerPolicy,
             failure_threshold=settings.provided.breaker.failure_threshold,
+            minimum_calls=settings.provided.breaker.minimum_calls,
             recovery_timeout=settings.provided.breaker.recovery_timeout,
         ),
-        probe_seconds=settings.provided.stream.total_timeout,
     )
     attempts = providers.Singleton(
         Attempts,
@@ -315,7 +335,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         sweeper,
     )
-    fleet = providers.Singleton(_fleet, redis_client, stream_log, clock, stream_ids)
+    fleet = providers.Singleton(_fleet, redis_client, stream_log, breaker_board, clock, stream_ids)
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,
