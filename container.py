@@ -32,6 +32,7 @@ from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
+from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
@@ -48,8 +49,9 @@ from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.breaker_state import BreakerPolicy
 from domain.services.callers import Callers
-from domain.services.circuit_breaker import BreakerPolicy, CircuitBreakers
+from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.key_refresh import KeyRefresh
@@ -57,6 +59,7 @@ from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
+from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
 from ports.fleet import Fleet
@@ -75,6 +78,9 @@ L1_MAX_ENTRY_SHARE = 16
 
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
+
+PROBE_MARGIN = 5.0
+"""Seconds that the lease of a probe lasts longer than the call may (B3)."""
 
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
@@ -209,10 +215,25 @@ def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) ->
     return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
 
 
-def _fleet(client: RedisClient | None, log: StreamLog, slots: Slots, clock: Clock, ids: StreamIds) -> RedisFleet | None:
-    if client is None or not isinstance(log, RedisStreamLog) or not isinstance(slots, RedisSlots):
+def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:
+    return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock)
+
+
+def _breakers(settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy) -> CircuitBreakers:
+    breakers = CircuitBreakers(clock, board, policy, settings.stream.total_timeout + PROBE_MARGIN)
+    if isinstance(board, RedisBreakerBoard):
+        board.ask(breakers.vouches)
+    return breakers
+
+
+def _fleet(
+    client: RedisClient | None, log: StreamLog, slots: Slots, board: BreakerBoard, clock: Clock, ids: StreamIds
+) -> RedisFleet | None:
+    if client is None or not (
+        isinstance(log, RedisStreamLog) and isinstance(slots, RedisSlots) and isinstance(board, RedisBreakerBoard)
+    ):
         return None
-    return RedisFleet(client, log, slots, clock, ids.adopt)
+    return RedisFleet(client, log, slots, board, clock, ids.adopt)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -249,7 +270,7 @@ class Container(containers.DeclarativeContainer):
     limiter = providers.Singleton(_limiter, settings, clock, redis_client)
     slots = providers.Singleton(_slots, settings, clock, redis_client)
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
-    breaker_board = providers.Singleton(MemoryBreakerBoard, clock)
+    breaker_board = providers.Singleton(_breaker_board, clock, redis_client)
     llm_providers = providers.Singleton(_providers, settings, clock)
 
     callers = providers.Singleton(_callers, settings)
@@ -282,15 +303,16 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(random.Random),
     )
     breakers = providers.Singleton(
-        CircuitBreakers,
+        _breakers,
+        settings,
         clock,
         breaker_board,
         providers.Factory(
             BreakerPolicy,
             failure_threshold=settings.provided.breaker.failure_threshold,
+            minimum_calls=settings.provided.breaker.minimum_calls,
             recovery_timeout=settings.provided.breaker.recovery_timeout,
         ),
-        probe_seconds=settings.provided.stream.total_timeout,
     )
     attempts = providers.Singleton(
         Attempts,
@@ -333,7 +355,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         sweeper,
     )
-    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, clock, stream_ids)
+    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, breaker_board, clock, stream_ids)
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,

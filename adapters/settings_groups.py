@@ -215,7 +215,17 @@ class BreakerSettings(Table):
     prefix = "CB_"
 
     failure_threshold: Annotated[int, Field(ge=1, le=10_000, description="failures that open a breaker")] = 5
+    minimum_calls: Annotated[int, Field(ge=1, le=10**6, description="calls in a minute that it takes too")] = 1
     recovery_timeout: Annotated[float, Field(ge=TICK, le=DAY, description="seconds before a probe")] = 60.0
+    operators: Annotated[
+        str | None,
+        Field(max_length=4096, description="tenants that may open and close breakers by hand, as ops,oncall"),
+    ] = None
+
+    @property
+    def operator_tenants(self) -> frozenset[str]:
+        """The operators' tenants."""
+        return frozenset(name.strip() for name in (self.operators or "").split(",") if name.strip())
 
 
 class RetrySettings(Table):

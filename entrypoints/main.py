@@ -12,6 +12,7 @@ from container import Container
 from entrypoints.http.app import create_app
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
+from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
 
 NATIVE_GRACE = 30.0
@@ -85,5 +86,12 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
         lifespan,
         container.metrics(),
         (lambda: None) if fleet is None else (lambda: fleet.trouble),
+        providers_router(
+            container.breakers(),
+            contexts,
+            Operators(settings.breaker.operator_tenants),
+            container.llm_providers().keys(),
+            list(dict.fromkeys(target for targets in settings.routes.values() for target in targets)),
+        ),
     )
     return app, streams

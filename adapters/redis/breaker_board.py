@@ -53,8 +53,9 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         """From now on `vouches` says whether a target does well here: then others' openings do not count (B1)."""
         self._vouches = vouches
 
-    def start(self) -> None:
-        """Listens to the fleet."""
+    async def start(self) -> None:
+        """Hears what the fleet knows, and goes on listening."""
+        await self.synchronise()
         self._polling = asyncio.create_task(self._poll(), name="breaker board")
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 
+from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisAuthenticationError
 from adapters.redis.shared_secret import shared_secret
@@ -18,19 +19,21 @@ SECRET_PAUSE = 1.0
 
 
 class RedisFleet(Occupancy):
-    """The client, the stream log and the slots of one process; `adopt` is given the secret that the fleet shares."""
+    """What one process has on Redis; `adopt` is given the secret that the fleet shares."""
 
     def __init__(
         self,
         client: RedisClient,
         log: RedisStreamLog,
         slots: RedisSlots,
+        breakers: RedisBreakerBoard,
         clock: Clock,
         adopt: Callable[[bytes], None],
     ) -> None:
         self._client = client
         self._slots = slots
         self._log = log
+        self._breakers = breakers
         self._clock = clock
         self._adopt = adopt
         self._connected = False
@@ -61,6 +64,7 @@ class RedisFleet(Occupancy):
         """Connects and joins; a Redis that cannot be reached is waited for in the background. Raises as `connect`."""
         await self.connect()
         self._log.start()
+        await self._breakers.start()
         secret = secrets.token_bytes(32)
         self._adopt(secret)
         secret = await self._join(secret)
@@ -71,6 +75,7 @@ class RedisFleet(Occupancy):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._breakers.aclose()
         await self._log.aclose()
         await self._client.aclose()
 

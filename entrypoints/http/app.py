@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -20,8 +20,8 @@ from entrypoints.http.metrics_routes import metrics_router
 from entrypoints.http.native_routes import native_router
 from entrypoints.http.openai_routes import openai_router
 
-NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages")
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages", "/v1/providers")
+_HTTP_CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(
@@ -31,9 +31,10 @@ def create_app(
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     metrics: Callable[[], tuple[bytes, str]],
     trouble: Callable[[], str | None],
+    providers: APIRouter,
 ) -> FastAPI:
     """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type;
-    `trouble` says in a word why the service is degraded, if it is."""
+    `trouble` says in a word why the service is degraded, if it is; `providers` shows how the targets stand."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +50,7 @@ def create_app(
     app.include_router(openai_router(service, contexts, edge))
     app.include_router(native_router(service, contexts, edge))
     app.include_router(execution_router(edge.tracker, contexts))
+    app.include_router(providers)
     app.include_router(health_router(service, trouble))
     app.include_router(metrics_router(metrics))
     app.add_exception_handler(SSEBaseError, _answer_error)

@@ -270,7 +270,7 @@ async def test_closed_breakers_are_forgotten_in_time(server: RedisServer) -> Non
 async def test_a_board_that_runs_hears_within_half_a_second_and_ends_b1(server: RedisServer) -> None:
     async with house(server, 2) as fleet:
         for board in fleet.boards:
-            board.start()
+            await board.start()
         try:
             await fleet.boards[0].publish(TARGET, fleet.opening())
             await fleet.clock.advance(0.5)
