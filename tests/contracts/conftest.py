@@ -49,7 +49,7 @@ from tests.contracts.cases import (
     OpenStreamLog,
 )
 from tests.redis_breakers import breakers_later
-from tests.redis_cases import HeldTime, later, redis_client
+from tests.redis_cases import HeldTime, Patient, later, redis_client
 from tests.redis_server import any_redis_url
 from tests.service import until
 
@@ -77,7 +77,7 @@ async def memory_cache(
 async def redis_cache(
     connect: Connector, *, max_bytes: int = 1_000_000, max_entries: int = 1_000, max_entry_bytes: int = 1_000_000
 ) -> AsyncIterator[Case[Cache]]:
-    async with redis_client(connect) as client:
+    async with redis_client(connect, kind=Patient) as client:
         yield Case(RedisCache(client, max_entry_bytes), partial(later, client))
 
 
@@ -105,7 +105,7 @@ async def redis_stream_logs(
 ) -> AsyncIterator[Case[list[RedisStreamLog]]]:
     """As many processes as that on one Redis."""
     clock = ManualClock()
-    async with redis_client(connect) as client:
+    async with redis_client(connect, kind=Patient) as client:
         logs = [
             RedisStreamLog(client, clock, retention, max_bytes=100_000_000, max_stream_bytes=max_stream_bytes)
             for _ in range(count)
@@ -207,7 +207,7 @@ async def memory_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator
 
 @asynccontextmanager
 async def redis_slots(connect: Connector, *, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
-    async with redis_client(connect) as client:
+    async with redis_client(connect, kind=Patient) as client:
         clock = ManualClock()
         slots = RedisSlots(client, clock, total, lambda caller: per_tier[caller.tier])
         yield Case(slots, clock.advance)
@@ -230,7 +230,7 @@ async def memory_queue(*, max_depth: int = 1_000, max_per_tenant: int = 1_000) -
 async def redis_queue(
     connect: Connector, *, max_depth: int = 1_000, max_per_tenant: int = 1_000
 ) -> AsyncIterator[Case[MessageQueue]]:
-    async with redis_client(connect) as client:
+    async with redis_client(connect, kind=Patient) as client:
         yield Case(RedisMessageQueue(client, "process-1", max_depth, max_per_tenant, 10**6), partial(later, client))
 
 
@@ -250,7 +250,7 @@ async def memory_breaker_board() -> AsyncIterator[Case[BreakerBoard]]:
 @asynccontextmanager
 async def redis_breaker_board(connect: Connector) -> AsyncIterator[Case[BreakerBoard]]:
     clock = ManualClock()
-    async with redis_client(connect) as client:
+    async with redis_client(connect, kind=Patient) as client:
         board = RedisBreakerBoard(client, clock)
 
         async def advance(seconds: float) -> None:
