@@ -24,6 +24,8 @@ from adapters.memory.stream_log import MemoryStreamLog
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
+from adapters.redis.limiter import OutagePolicy, RedisLimiter
+from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from domain.model import Event, Lease, Position, StreamInfo, Tier
 from ports.breaker_board import BreakerBoard
@@ -45,6 +47,7 @@ from tests.contracts.cases import (
     OpenSlots,
     OpenStreamLog,
 )
+from tests.contracts.redis_time import still_client
 from tests.redis_breakers import breakers_later
 from tests.redis_cases import later, redis_client
 from tests.redis_server import any_redis_url
@@ -171,9 +174,50 @@ async def memory_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]
 
 
 @asynccontextmanager
+async def redis_limiter(connect: Connector, tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
+    clock = ManualClock()
+    async with still_client(connect) as client:
+
+        async def advance(seconds: float) -> None:
+            await client.advance(seconds)
+            await clock.advance(seconds)
+
+        yield Case(RedisLimiter(client, clock, tiers, OutagePolicy.SHARE, replicas=1), advance)
+
+
+@asynccontextmanager
+async def fakeredis_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_limiter(fake.make_connection, tiers) as case:
+        yield case
+
+
+@asynccontextmanager
 async def memory_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
     clock = ManualClock()
     yield Case(MemorySlots(total, lambda caller: per_tier[caller.tier]), clock.advance)
+
+
+@asynccontextmanager
+async def redis_slots(connect: Connector, *, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
+    clock = ManualClock()
+    async with still_client(connect) as client:
+        slots = RedisSlots(client, clock, total, lambda caller: per_tier[caller.tier])
+
+        async def advance(seconds: float) -> None:
+            for _ in range(round(seconds)):
+                await client.advance(1.0)
+                await clock.advance(1.0)
+                await slots.synchronise()
+
+        yield Case(slots, advance)
+
+
+@asynccontextmanager
+async def fakeredis_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
+    async with redis_slots(fake.make_connection, total=total, per_tier=per_tier) as case:
+        yield case
 
 
 @asynccontextmanager
@@ -218,8 +262,8 @@ async def memory_recorder() -> AsyncIterator[Case[Recorder]]:
 CLOCKS: dict[str, OpenClock] = {"system": system_clock, "manual": manual_clock}
 CACHES: dict[str, OpenCache] = {"memory": memory_cache, "fakeredis": fakeredis_cache}
 STREAM_LOGS: dict[str, OpenStreamLog] = {"memory": memory_stream_log}
-LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter}
-SLOTS: dict[str, OpenSlots] = {"memory": memory_slots}
+LIMITERS: dict[str, OpenLimiter] = {"memory": memory_limiter, "fakeredis": fakeredis_limiter}
+SLOTS: dict[str, OpenSlots] = {"memory": memory_slots, "fakeredis": fakeredis_slots}
 QUEUES: dict[str, OpenQueue] = {"memory": memory_queue}
 BREAKER_BOARDS: dict[str, OpenBreakerBoard] = {"memory": memory_breaker_board, "fakeredis": fakeredis_breaker_board}
 RECORDERS: dict[str, OpenRecorder] = {"memory": memory_recorder}
@@ -259,13 +303,17 @@ def open_stream_log(request: pytest.FixtureRequest) -> OpenStreamLog:
     return STREAM_LOGS[request.param]
 
 
-@pytest.fixture(scope="session", params=LIMITERS)
+@pytest.fixture(scope="session", params=[*LIMITERS, SERVER])
 def open_limiter(request: pytest.FixtureRequest) -> OpenLimiter:
+    if request.param == SERVER:
+        return partial(redis_limiter, connector(request.getfixturevalue("redis_url")))
     return LIMITERS[request.param]
 
 
-@pytest.fixture(scope="session", params=SLOTS)
+@pytest.fixture(scope="session", params=[*SLOTS, SERVER])
 def open_slots(request: pytest.FixtureRequest) -> OpenSlots:
+    if request.param == SERVER:
+        return partial(redis_slots, connector(request.getfixturevalue("redis_url")))
     return SLOTS[request.param]
 
 

@@ -1,0 +1,162 @@
+"""The slots on Redis: leases, so that those of a dead process come back."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+from adapters.memory.slots import MemorySlots
+from adapters.redis.client import RedisClient
+from adapters.redis.errors import RedisClientError
+from adapters.redis.script import Script
+from domain.model import Caller
+from ports.clock import Clock
+from ports.occupancy import Occupancy
+from ports.slots import Slots
+
+HOLDERS = "headgate:{slots}:all"
+TENANT = "headgate:{slots}:of:"
+LEASE_SECONDS = 15.0
+RENEW_SECONDS = 5.0
+TICK_SECONDS = 0.5
+"""Between two looks at what has to be renewed or given back."""
+DECISION_SECONDS = 0.04
+"""A request waits for a slot no longer than that, then this process decides alone."""
+REFUSED_SECONDS = 0.5
+"""How long `free` remembers that the fleet has none."""
+FLIGHT = 256
+MAX_REFUSED = 10_000
+MAX_RETURNS = 10_000
+"""What is not told to Redis is over with its lease."""
+
+ACQUIRE, RENEW, RELEASE = Script("slots_acquire"), Script("slots_renew"), Script("slots_release")
+
+
+class RedisSlots(Slots, Occupancy):
+    """`total` slots in the fleet; of them, a tenant may have as many as `per_caller` says for the caller that asks.
+
+    All that this process holds is counted in memory too. What does not fit there fits nowhere, and is refused without
+    Redis. While Redis does not serve, that count alone decides; when it is back, all that runs is counted in it again.
+    Between `start` and `aclose` leases are renewed.
+    """
+
+    def __init__(self, client: RedisClient, clock: Clock, total: int, per_caller: Callable[[Caller], int]) -> None:
+        self._client = client
+        self._clock = clock
+        self._total = total
+        self._per_caller = per_caller
+        self._own = MemorySlots(total, per_caller)
+        self._tenants: dict[str, str] = {}  # by holder, of those in `_own` that are granted
+        self._returns: dict[str, str] = {}  # slots that Redis has yet to be told of: tenants by holder
+        self._refused: dict[str | None, float] = {}  # until when, by tenant; None: for all
+        self._renew_at = 0.0
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to renew the leases."""
+        self._renew_at = self._clock.monotonic() + RENEW_SECONDS
+        self._keeper = asyncio.create_task(self._keep(), name="slots")
+
+    async def aclose(self) -> None:
+        """Renews no more: what is still held comes back within a lease."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def acquire(self, caller: Caller, holder: str) -> bool:
+        """Takes a slot in one round trip; one that `holder` already has here is still its only one."""
+        if holder in self._tenants:
+            return True
+        if not await self._own.acquire(caller, holder):
+            return False
+        self._returns.pop(holder, None)
+        keys = (HOLDERS, TENANT + caller.tenant)
+        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller))
+        try:
+            taken = await self._client.evalsha(ACQUIRE, keys, args, timeout=DECISION_SECONDS)
+        except RedisClientError:
+            taken = 1
+            self._renew_at = 0.0  # it is counted as soon as Redis is back
+        except asyncio.CancelledError:
+            await self._own.release(holder)
+            self._give_back_later(holder, caller.tenant)
+            raise
+        if taken != 1:
+            await self._own.release(holder)
+            self._remember(caller.tenant if taken == -1 else None)
+            return False
+        self._tenants[holder] = caller.tenant  # not before: a renewal would count what Redis refuses
+        return True
+
+    def free(self, caller: Caller) -> bool:
+        """Whether this process knows of no reason against it: its own count, and what the fleet has just refused."""
+        now = self._clock.monotonic()
+        refused = (self._refused.get(None, 0.0), self._refused.get(caller.tenant, 0.0))
+        return now >= max(refused) and self._own.free(caller)
+
+    async def release(self, holder: str) -> None:
+        """Gives the slot back; if Redis cannot be told now, it is soon, or the lease ends."""
+        tenant = self._tenants.pop(holder, None)
+        if tenant is None:
+            return
+        await self._own.release(holder)
+        self._refused.clear()
+        try:
+            await self._client.evalsha(RELEASE, (HOLDERS, TENANT + tenant), (holder,))
+        except (RedisClientError, asyncio.CancelledError) as error:
+            self._give_back_later(holder, tenant)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
+    def _give_back_later(self, holder: str, tenant: str) -> None:
+        if len(self._returns) < MAX_RETURNS:
+            self._returns[holder] = tenant
+
+    def _remember(self, tenant: str | None) -> None:
+        if len(self._refused) >= MAX_REFUSED:
+            self._refused.clear()
+        self._refused[tenant] = self._clock.monotonic() + REFUSED_SECONDS
+
+    async def _keep(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_SECONDS)
+            await self.synchronise()
+
+    async def synchronise(self) -> None:
+        """Tells Redis what it has not heard: slots given back, and, when it is time, that the others are held."""
+        try:
+            if self._returns:
+                await self._give_back()
+            now = self._clock.monotonic()
+            if now >= self._renew_at:
+                await self._renew()
+                self._renew_at = now + RENEW_SECONDS
+        except RedisClientError:
+            return
+
+    async def _give_back(self) -> None:
+        returned = list(islice(self._returns.items(), FLIGHT))
+        # One that was taken again meanwhile is not given back.
+        free = [(holder, tenant) for holder, tenant in returned if holder not in self._tenants]
+        await self._client.evalsha(RELEASE, (HOLDERS, *_tenant_keys(free)), [holder for holder, _ in free])
+        for holder, _ in returned:
+            self._returns.pop(holder, None)
+
+    async def _renew(self) -> None:
+        held = list(self._tenants.items())
+        for first in range(0, len(held), FLIGHT):
+            # Those that went while others were renewed are left out.
+            flight = [one for one in held[first : first + FLIGHT] if one[0] in self._tenants]
+            args = [str(_ms(LEASE_SECONDS)), *(holder for holder, _ in flight)]
+            await self._client.evalsha(RENEW, (HOLDERS, *_tenant_keys(flight)), args)
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How many of the fleet's slots this process holds."""
+        return self._own.occupancy()
+
+
+def _tenant_keys(holders: Iterable[tuple[str, str]]) -> list[str]:
+    return [TENANT + tenant for _, tenant in holders]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
