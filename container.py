@@ -32,6 +32,7 @@ from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
+from adapters.providers.capabilities import capabilities
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
@@ -281,6 +282,7 @@ class Container(containers.DeclarativeContainer):
             max_delay=settings.provided.retry.max_delay,
         ),
         providers.Factory(random.Random),
+        providers.Object(capabilities),
     )
     breakers = providers.Singleton(
         _breakers,
