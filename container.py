@@ -32,6 +32,7 @@ from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
+from adapters.providers.capabilities import capabilities
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
@@ -97,7 +98,7 @@ def _limiter(settings: Settings, clock: Clock, client: RedisClient | None) -> Li
         return UnlimitedLimiter()
     if client is None:
         return MemoryLimiter(clock, settings.tiers)
-    return RedisLimiter(client, clock, settings.tiers, outage=limits.outage, shares=limits.replicas)
+    return RedisLimiter(client, clock, settings.tiers, limits.outage, limits.replicas)
 
 
 def _largest_entry(settings: Settings) -> int:
@@ -301,6 +302,7 @@ class Container(containers.DeclarativeContainer):
             max_delay=settings.provided.retry.max_delay,
         ),
         providers.Factory(random.Random),
+        providers.Object(capabilities),
     )
     breakers = providers.Singleton(
         _breakers,

@@ -75,31 +75,6 @@ class Patient(RedisClient):
         return await super().evalsha(script, keys, args, timeout=5.0, read=read)
 
 
-class HeldTime(Patient):
-    """Scripts see a time that only `hold` moves, where Redis's own would go on between two calls of a test."""
-
-    async def hold(self, microseconds: int) -> None:
-        """It is so late now."""
-        await self.execute("DEL", _TIME)
-        await self.execute("RPUSH", _TIME, microseconds // 1_000_000, microseconds % 1_000_000)
-
-    async def evalsha(
-        self,
-        script: Script,
-        keys: Sequence[str | bytes],
-        args: Sequence[Argument] = (),
-        *,
-        timeout: float = 5.0,
-        read: bool = False,
-    ) -> Reply:
-        """As any client's."""
-        text = script.text.decode().replace("redis.call('TIME')", f"redis.call('LRANGE', '{_TIME}', 0, 1)")
-        return await super().evalsha(Script(script.name, text), keys, args, read=read)
-
-
-_TIME = "test:time"
-
-
 async def later(client: RedisClient, seconds: float) -> None:
     """Takes so much from the life of every key and every lease, as if that time had passed."""
     await client.evalsha(_LATER, (), [round(seconds * 1000)], timeout=5.0)

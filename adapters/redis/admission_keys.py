@@ -4,7 +4,6 @@ QUEUE = "headgate:queue:"
 MESSAGES, RING, SEQUENCE, DEFICITS, OWNERS, LINES = (
     QUEUE + name for name in ("messages", "ring", "sequence", "deficits", "owners", "line:")
 )
-SLOTS = "headgate:slots"
-TENANT_SLOTS = "headgate:slots:"
+HOLDERS, TENANT = "headgate:slots:all", "headgate:slots:of:"
 PROCESS_MS = 60_000
 """How long what is left for a process is kept."""

@@ -68,13 +68,15 @@ class RedisFleet(Occupancy):
         secret = secrets.token_bytes(32)
         self._adopt(secret)
         secret = await self._join(secret)
-        self._tasks = [asyncio.create_task(work) for work in (self._keep_joined(secret), self._slots.run())]
+        self._slots.start()
+        self._tasks = [asyncio.create_task(self._keep_joined(secret))]
 
     async def aclose(self) -> None:
         """Writes what is on its way and closes all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._slots.aclose()
         await self._breakers.aclose()
         await self._log.aclose()
         await self._client.aclose()

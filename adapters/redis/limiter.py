@@ -1,133 +1,164 @@
-"""The limiter on Redis: exact over the fleet, on Redis's time (L1-L5)."""
+"""The limiter on Redis: one decision for the whole fleet, on the time of Redis."""
 
-from collections import OrderedDict
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from adapters.memory.gcra import SECOND, Gcra
+from adapters.memory.gcra import MINUTE, SECOND
 from adapters.memory.limiter import MemoryLimiter
 from adapters.redis.client import RedisClient
+from adapters.redis.deny_cache import DenyCache
 from adapters.redis.errors import RedisClientError
+from adapters.redis.limits import Limits, Missing
+from adapters.redis.resp import Reply
 from adapters.redis.script import Script
 from domain.model import Caller, Cost, OutagePolicy, Tier, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 
-KEY = "headgate:limits:"
-MICROSECOND = 1_000
-"""Nanoseconds."""
-DECISION_SECONDS = 0.05
-MAX_DENIED = 10_000
-"""Callers whose refusal is remembered here; the one that was refused longest ago is forgotten first."""
+DECISION_SECONDS = 0.04
+"""L5: with what the client's deadlines may be late and a decision by policy, 50 ms."""
+SETTLE_ATTEMPTS = 3
+OPERATION_MS = 10_000
+"""How long Redis remembers that a settlement was done: longer than all its attempts."""
+PART = MINUTE // 60_000_000
+"""What the script counts as one part of a unit, in the units of `Gcra`."""
+UNKNOWN_SECONDS = 1
+"""Retry-After of what is refused only because Redis is away: it looks for Redis once a second too."""
+MAX_CALLERS = 10_000
+MAX_DIFFERENCE = 10**12
 
-ADMIT, SETTLE = Script("limiter_admit"), Script("limiter_settle")
+CHARGE = Script("limiter_charge")
+
+__all__ = ["OutagePolicy", "RedisLimiter"]
+
+
+def divided(tier: Tier, replicas: int) -> Tier:
+    """One replica's part of a tier's rates, at least 1 of each."""
+    return replace(
+        tier,
+        requests_per_minute=max(1, tier.requests_per_minute // replicas),
+        tokens_per_minute=max(1, tier.tokens_per_minute // replicas),
+    )
 
 
 class RedisLimiter(Limiter, Occupancy):
-    """Two limits a caller, by its tier (`tiers` names each that callers have); the burst is a minute's worth.
+    """Two GCRA limits a caller, by its tier (`tiers` names each that callers have), decided by one script in one step.
 
-    After a refusal the process refuses by itself, by what Redis said, until the call would pass; it admits nothing
-    (L3). While Redis is away
-    `outage` decides (L5): `share` gives this process its `shares`-th part of each limit. A call whose decision is not
-    known, since its reply was lost, is decided the same way, and may have been charged in Redis besides.
+    The clock of this process counts how fresh a refusal is, and nothing else. While Redis does not serve, `policy`
+    decides; `replicas` is how many share the limits then.
+
+    A charge is sent once: where its fate is not known (`maybe_executed`) the policy decides, and the charge may stand,
+    once, so that too much is never admitted. A settlement has an operation id and is tried again.
     """
 
     def __init__(
-        self,
-        client: RedisClient,
-        clock: Clock,
-        tiers: Mapping[str, Tier],
-        *,
-        outage: OutagePolicy = OutagePolicy.SHARE,
-        shares: int = 2,
+        self, client: RedisClient, clock: Clock, tiers: Mapping[str, Tier], policy: OutagePolicy, replicas: int
     ) -> None:
         self._client = client
         self._clock = clock
-        self._tiers = tiers
-        self._outage = outage
-        self._alone = MemoryLimiter(clock, {name: _part(tier, shares) for name, tier in tiers.items()})
-        self._limits = {
-            name: (Gcra(tier.requests_per_minute), Gcra(tier.tokens_per_minute)) for name, tier in tiers.items()
-        }
-        # Of those who were refused: when their buckets are full again (`adapters.memory.gcra`), on this process's time.
-        self._denied: OrderedDict[Caller, tuple[int, int]] = OrderedDict()
+        self._limits = {name: Limits.of(tier) for name, tier in tiers.items()}
+        self._policy = policy
+        self._share = MemoryLimiter(clock, {name: divided(tier, replicas) for name, tier in tiers.items()})
+        self._refusals = DenyCache(MAX_CALLERS)
+        # How many calls of a caller with that many tokens reserved were admitted without Redis and are not settled.
+        self._apart: dict[tuple[Caller, int], int] = {}
 
     async def admit(self, caller: Caller, cost: Cost) -> Verdict:
-        """One round trip, or none for who was refused a moment ago."""
-        buckets = self._denied.get(caller)
-        if buckets is not None:
-            verdict = self._verdict(caller, cost, buckets, admitted=False)
-            if verdict.retry_after:
-                return verdict
-        tier = self._tiers[caller.tier]
-        args = (tier.requests_per_minute, tier.tokens_per_minute, cost.requests, cost.tokens)
-        try:
-            reply = await self._client.evalsha(ADMIT, (_key(caller),), args, timeout=DECISION_SECONDS)
-        except RedisClientError:
-            return await self._decide_alone(caller, cost)
-        admitted, *levels = (int(number) for number in reply)  # type: ignore[arg-type, union-attr]
-        now = self._now()
+        """Both limits have to have room (L1); a refusal changes nothing (L2). At most one round trip."""
         limits = self._limits[caller.tier]
-        buckets = (
-            now * limits[0].limit + levels[0] * levels[1] * MICROSECOND,
-            now * limits[1].limit + levels[2] * levels[3] * MICROSECOND,
-        )
-        if admitted:
-            self._denied.pop(caller, None)
-        else:
-            self._remember(caller, buckets)
-        return self._verdict(caller, cost, buckets, admitted=bool(admitted))
+        sent = self._now()
+        refused = self._refusals.refuse(caller, limits, cost, sent)
+        if refused is not None:
+            return refused
+        requests, tokens = limits.requests.limit, limits.tokens.limit
+        # Too much is too much: beyond that, a number need not be exact in Lua.
+        args = (requests, min(cost.requests, requests + 1), tokens, min(cost.tokens, tokens + 1))
+        try:
+            reply = await self._client.evalsha(CHARGE, (_key(caller),), args, timeout=DECISION_SECONDS)
+        except RedisClientError:
+            return await self._decide_alone(caller, limits, cost)
+        admitted, missing = _decoded(reply)
+        if not admitted or caller in self._refusals:
+            self._refusals.put(caller, missing, sent, self._now())
+        return limits.verdict(missing, 0, cost, admitted=admitted)
 
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
-        """One correction; a lost one costs the caller what it had reserved until that has drained."""
-        if used == reserved:
-            return
-        self._denied.pop(caller, None)
-        tier = self._tiers[caller.tier]
-        args = (tier.requests_per_minute, tier.tokens_per_minute, used - reserved)
-        try:
-            await self._client.evalsha(SETTLE, (_key(caller),), args)
-        except RedisClientError:
-            await self._alone.settle(caller, reserved, used)
+        """Gives back what was not used, or charges what was used beyond (L4), where the call was charged."""
+        if self._was_apart(caller, reserved):
+            if self._policy is OutagePolicy.SHARE:
+                await self._share.settle(caller, reserved, used)
+        elif used != reserved:
+            difference = max(-MAX_DIFFERENCE, min(used - reserved, MAX_DIFFERENCE))
+            settled = await self._correct(caller, difference)
+            self._refusals.forget(caller)
+            if difference > 0 and not settled:
+                await self._share.settle(caller, reserved, used)
 
-    def occupancy(self) -> Mapping[str, Callable[[], float]]:
-        """How many refusals are remembered."""
-        return {"headgate_limiter_callers": self._denied.__len__}
+    async def _correct(self, caller: Caller, difference: int) -> bool:
+        """Whether Redis has it, or may have it."""
+        limits = self._limits[caller.tier]
+        keys = (_key(caller), f"headgate:settled:{{{caller.tenant}}}:{secrets.token_hex(8)}")
+        args = (limits.requests.limit, 0, limits.tokens.limit, difference, OPERATION_MS)
+        maybe = False
+        for _ in range(SETTLE_ATTEMPTS):
+            try:
+                await self._client.evalsha(CHARGE, keys, args)
+            except RedisClientError as error:
+                if not error.maybe_executed:
+                    return maybe
+                maybe = True
+            else:
+                return True
+        return maybe
 
-    def _verdict(self, caller: Caller, cost: Cost, buckets: tuple[int, int], *, admitted: bool) -> Verdict:
-        """How both limits stand now, by what Redis said of them a moment ago."""
-        now = self._now()
-        requests, tokens = self._limits[caller.tier]
-        retry_after = None
-        if not admitted and cost.requests <= requests.limit and cost.tokens <= tokens.limit:
-            retry_after = max(requests.wait(buckets[0], now, cost.requests), tokens.wait(buckets[1], now, cost.tokens))
-        return Verdict(admitted, requests.quota(buckets[0], now), tokens.quota(buckets[1], now), retry_after)
+    async def _decide_alone(self, caller: Caller, limits: Limits, cost: Cost) -> Verdict:
+        if not limits.hold(cost):
+            return Verdict(admitted=False)
+        match self._policy:
+            case OutagePolicy.ALLOW:
+                verdict = Verdict(admitted=True)
+            case OutagePolicy.DENY:
+                verdict = Verdict(admitted=False, retry_after=UNKNOWN_SECONDS)
+            case OutagePolicy.SHARE:
+                verdict = await self._share.admit(caller, cost)
+                if not verdict.admitted and verdict.retry_after is None:  # more than a part, and yet not too much
+                    verdict = replace(verdict, retry_after=UNKNOWN_SECONDS)
+        if verdict.admitted and cost.tokens:
+            self._keep_apart(caller, cost.tokens)
+        return verdict
 
-    def _remember(self, caller: Caller, buckets: tuple[int, int]) -> None:
-        self._denied[caller] = buckets
-        self._denied.move_to_end(caller)
-        if len(self._denied) > MAX_DENIED:
-            self._denied.popitem(last=False)
+    def _keep_apart(self, caller: Caller, reserved: int) -> None:
+        """Its settlement is none of Redis's business."""
+        count = self._apart.pop((caller, reserved), 0)
+        if len(self._apart) >= MAX_CALLERS:
+            del self._apart[next(iter(self._apart))]
+        self._apart[caller, reserved] = count + 1
+
+    def _was_apart(self, caller: Caller, reserved: int) -> bool:
+        """Of two calls that reserved as much it does not matter which is which."""
+        count = self._apart.pop((caller, reserved), 0)
+        if count > 1:
+            self._apart[caller, reserved] = count - 1
+        return count > 0
 
     def _now(self) -> int:
         return round(self._clock.monotonic() * SECOND)
 
-    async def _decide_alone(self, caller: Caller, cost: Cost) -> Verdict:
-        if self._outage is OutagePolicy.ALLOW:
-            return Verdict(admitted=True)
-        if self._outage is OutagePolicy.DENY:
-            return Verdict(admitted=False, retry_after=1)
-        return await self._alone.admit(caller, cost)
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """How full it is: callers that were refused of late, or charged here while Redis was away."""
+        (share,) = self._share.occupancy().values()
+        return {"headgate_limiter_callers": lambda: len(self._refusals) + share()}
 
 
 def _key(caller: Caller) -> str:
-    return f"{KEY}{caller.tier}:{caller.tenant}"
+    return f"headgate:limit:{caller.tier}:{{{caller.tenant}}}"
 
 
-def _part(tier: Tier, shares: int) -> Tier:
-    return replace(
-        tier,
-        requests_per_minute=max(1, tier.requests_per_minute // shares),
-        tokens_per_minute=max(1, tier.tokens_per_minute // shares),
-    )
+def _decoded(reply: Reply) -> tuple[bool, Missing]:
+    match reply:
+        case [int(admitted), int(whole_r), int(part_r), int(whole_t), int(part_t)]:
+            return admitted == 1, Missing(whole_r * MINUTE + part_r * PART, whole_t * MINUTE + part_t * PART)
+        case _:
+            raise AssertionError("the script gives five numbers")

@@ -12,14 +12,14 @@ from itertools import islice
 
 from adapters.redis.admission_keys import (
     DEFICITS,
+    HOLDERS,
     LINES,
     MESSAGES,
     OWNERS,
     PROCESS_MS,
     RING,
     SEQUENCE,
-    SLOTS,
-    TENANT_SLOTS,
+    TENANT,
 )
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
@@ -66,9 +66,9 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         """The message whose turn it is, if it is of this process; the process whose it is hears of it."""
         if not self._own:
             return None
-        bounds = (self._slots, LEASE_MS, TENANT_SLOTS)
+        bounds = (self._slots, LEASE_MS, TENANT)
         args: list[str | int] = [self._process, MAX_COST, LINES, PROCESS, PROCESS_MS, *bounds, *passed_over]
-        keys = (MESSAGES, RING, DEFICITS, OWNERS, SLOTS)
+        keys = (MESSAGES, RING, DEFICITS, OWNERS, HOLDERS)
         try:
             taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
         except RedisClientError:

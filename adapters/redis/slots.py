@@ -1,10 +1,11 @@
-"""The slots on Redis: leases, so that those of a process that dies come back (L6, Q8)."""
+"""The slots on Redis: leases, so that those of a dead process come back."""
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from adapters.memory.slots import MemorySlots
-from adapters.redis.admission_keys import LINES, MESSAGES, PROCESS_MS, RING, SLOTS, TENANT_SLOTS
+from adapters.redis.admission_keys import HOLDERS, LINES, MESSAGES, PROCESS_MS, RING, TENANT
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
 from adapters.redis.script import Script
@@ -14,21 +15,29 @@ from ports.clock import Clock
 from ports.occupancy import Occupancy
 from ports.slots import Slots
 
-LEASE_MS = 15_000
+LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
-KNOWN_SECONDS = 0.2
-"""How long what Redis has refused is taken for true."""
-ACQUIRE_SECONDS = 0.05
-PAGE = 1_000
-TAKEN, NONE_FREE = 1, -1
+TICK_SECONDS = 0.5
+"""Between two looks at what has to be renewed or given back."""
+DECISION_SECONDS = 0.04
+"""A request waits for a slot no longer than that, then this process decides alone."""
+REFUSED_SECONDS = 0.5
+"""How long `free` remembers that the fleet has none."""
+FLIGHT = 256
+MAX_REFUSED = 10_000
+MAX_RETURNS = 10_000
+"""What is not told to Redis is over with its lease."""
 
+BACK, POKE = (HOLDERS, RING, MESSAGES), (LINES, PROCESS, PROCESS_MS)
 ACQUIRE, RENEW, RELEASE = Script("slots_acquire"), Script("slots_renew"), Script("slots_release")
 
 
 class RedisSlots(Slots, Occupancy):
-    """`total` slots in the fleet; a tenant may have as many of them as `per_caller` says.
+    """`total` slots in the fleet; of them, a tenant may have as many as `per_caller` says for the caller that asks.
 
-    Without Redis this process keeps to both bounds by itself. `run` must run beside it. Never raises.
+    All that this process holds is counted in memory too. What does not fit there fits nowhere, and is refused without
+    Redis. While Redis does not serve, that count alone decides; when it is back, all that runs is counted in it again.
+    Between `start` and `aclose` leases are renewed.
     """
 
     def __init__(self, client: RedisClient, clock: Clock, total: int, per_caller: Callable[[Caller], int]) -> None:
@@ -37,74 +46,123 @@ class RedisSlots(Slots, Occupancy):
         self._total = total
         self._per_caller = per_caller
         self._own = MemorySlots(total, per_caller)
-        self._tenants: dict[str, str] = {}  # by holder: what this process has, wherever it was taken
-        self._full_until = 0.0
-        self._tenants_full: dict[str, float] = {}
+        self._tenants: dict[str, str] = {}  # by holder, of those in `_own` that are granted
+        self._returns: dict[str, str] = {}  # slots that Redis has yet to be told of: tenants by holder
+        self._refused: dict[str | None, float] = {}  # until when, by tenant; None: for all
+        self._renew_at = 0.0
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to renew the leases."""
+        self._renew_at = self._clock.monotonic() + RENEW_SECONDS
+        self._keeper = asyncio.create_task(self._keep(), name="slots")
+
+    async def aclose(self) -> None:
+        """Renews no more: what is still held comes back within a lease."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def acquire(self, caller: Caller, holder: str) -> bool:
-        """Takes a slot in one step. One that the queue has taken for `holder` already is its own."""
-        if not await self._own.acquire(caller, holder):
-            return False  # what is not free here is not free in the fleet
-        keys = (SLOTS, TENANT_SLOTS + caller.tenant, RING)
-        args = (holder, self._total, self._per_caller(caller), LEASE_MS)
-        try:
-            verdict = await self._client.evalsha(ACQUIRE, keys, args, timeout=ACQUIRE_SECONDS)
-        except RedisClientError:
-            verdict = TAKEN
-        if verdict == TAKEN:
-            self._tenants[holder] = caller.tenant
+        """Takes a slot in one round trip; one that `holder` already has here is still its only one."""
+        if holder in self._tenants:
             return True
-        await self._own.release(holder)
-        known = self._clock.monotonic() + KNOWN_SECONDS
-        if verdict == NONE_FREE:
-            self._full_until = known
-        elif verdict:
-            self._tenants_full[caller.tenant] = known
-        return False
+        if not await self._own.acquire(caller, holder):
+            return False
+        self._returns.pop(holder, None)
+        keys = (HOLDERS, TENANT + caller.tenant, RING)
+        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller))
+        try:
+            taken = await self._client.evalsha(ACQUIRE, keys, args, timeout=DECISION_SECONDS)
+        except RedisClientError:
+            taken = 1
+            self._renew_at = 0.0  # it is counted as soon as Redis is back
+        except asyncio.CancelledError:
+            await self._own.release(holder)
+            self._give_back_later(holder, caller.tenant)
+            raise
+        if taken != 1:
+            await self._own.release(holder)
+            if taken != -2:
+                self._remember(caller.tenant if taken == -1 else None)
+            return False
+        self._tenants[holder] = caller.tenant  # not before: a renewal would count what Redis refuses
+        return True
 
     def room(self) -> bool:
-        """False for a moment after Redis had none, and while this process has them all."""
-        return self._own.room() and self._clock.monotonic() >= self._full_until
+        """As `free`, for anybody."""
+        return self._clock.monotonic() >= self._refused.get(None, 0.0) and self._own.room()
 
     def free(self, caller: Caller) -> bool:
-        """As `room`, for one tenant."""
-        full = self._tenants_full.get(caller.tenant)
-        if full is not None and self._clock.monotonic() >= full:
-            del self._tenants_full[caller.tenant]
-            full = None
-        return full is None and self.room() and self._own.free(caller)
+        """Whether this process knows of no reason against it: its own count, and what the fleet has just refused."""
+        now = self._clock.monotonic()
+        refused = (self._refused.get(None, 0.0), self._refused.get(caller.tenant, 0.0))
+        return now >= max(refused) and self._own.free(caller)
 
     async def release(self, holder: str) -> None:
-        """Gives it back, also where the queue took it and nobody came for it."""
-        await self._own.release(holder)
+        """Gives the slot back; if Redis cannot be told now, it is soon, or the lease ends."""
         tenant = self._tenants.pop(holder, None)
         if tenant is None:
             return
-        self._full_until = 0.0
-        self._tenants_full.pop(tenant, None)
-        keys = (SLOTS, TENANT_SLOTS + tenant, RING, MESSAGES)
+        await self._own.release(holder)
+        self._refused.clear()
         try:
-            await self._client.evalsha(RELEASE, keys, (holder, LINES, PROCESS, PROCESS_MS))
-        except RedisClientError:
-            return  # its lease ends by itself
+            await self._client.evalsha(RELEASE, (*BACK, TENANT + tenant), (*POKE, holder))
+        except (RedisClientError, asyncio.CancelledError) as error:
+            self._give_back_later(holder, tenant)
+            if isinstance(error, asyncio.CancelledError):
+                raise
 
-    async def run(self) -> None:
-        """Renews the leases until it is cancelled."""
+    def _give_back_later(self, holder: str, tenant: str) -> None:
+        if len(self._returns) < MAX_RETURNS:
+            self._returns[holder] = tenant
+
+    def _remember(self, tenant: str | None) -> None:
+        if len(self._refused) >= MAX_REFUSED:
+            self._refused.clear()
+        self._refused[tenant] = self._clock.monotonic() + REFUSED_SECONDS
+
+    async def _keep(self) -> None:
         while True:
-            await self._clock.sleep(RENEW_SECONDS)
-            for page in _pages(list(self._tenants.items())):
-                names = [name for row in page if row[0] in self._tenants for name in row]
-                try:
-                    await self._client.evalsha(RENEW, (SLOTS,), (LEASE_MS, TENANT_SLOTS, *names))
-                except RedisClientError:
-                    break
+            await self._clock.sleep(TICK_SECONDS)
+            await self.synchronise()
+
+    async def synchronise(self) -> None:
+        """Tells Redis what it has not heard: slots given back, and, when it is time, that the others are held."""
+        try:
+            if self._returns:
+                await self._give_back()
+            now = self._clock.monotonic()
+            if now >= self._renew_at:
+                await self._renew()
+                self._renew_at = now + RENEW_SECONDS
+        except RedisClientError:
+            return
+
+    async def _give_back(self) -> None:
+        returned = list(islice(self._returns.items(), FLIGHT))
+        # One that was taken again meanwhile is not given back.
+        free = [(holder, tenant) for holder, tenant in returned if holder not in self._tenants]
+        await self._client.evalsha(RELEASE, (*BACK, *_tenant_keys(free)), [*POKE, *(holder for holder, _ in free)])
+        for holder, _ in returned:
+            self._returns.pop(holder, None)
+
+    async def _renew(self) -> None:
+        held = list(self._tenants.items())
+        for first in range(0, len(held), FLIGHT):
+            # Those that went while others were renewed are left out.
+            flight = [one for one in held[first : first + FLIGHT] if one[0] in self._tenants]
+            args = [str(_ms(LEASE_SECONDS)), *(holder for holder, _ in flight)]
+            await self._client.evalsha(RENEW, (HOLDERS, *_tenant_keys(flight)), args)
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
-        """How many this process has."""
-        return {"headgate_slots_in_use": self._tenants.__len__}
+        """How many of the fleet's slots this process holds."""
+        return self._own.occupancy()
 
 
-def _pages(rows: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    rest = iter(rows)
-    while page := list(islice(rest, PAGE)):
-        yield page
+def _tenant_keys(holders: Iterable[tuple[str, str]]) -> list[str]:
+    return [TENANT + tenant for _, tenant in holders]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

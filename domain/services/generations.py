@@ -166,7 +166,7 @@ class Generations:
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
         progress = generation.progress
-        if isinstance(terminal, Complete) and generation.store_key is not None:
+        if isinstance(terminal, Complete) and generation.store_key is not None and not progress.rescues:  # K1
             await self._cache.put(generation.store_key, progress.deltas, terminal)
         generation.terminal = terminal
         self._forget(generation)

@@ -1,31 +1,105 @@
 """Which targets serve a model, in what order, and what a failed attempt means for the next."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from domain.errors import (
     ModelNotFoundError,
     ProviderAuthenticationError,
+    ProviderConnectionError,
     ProviderError,
     ProviderModelNotFoundError,
+    ProviderRateLimitedError,
+    ProviderRequestError,
+    ProviderResponseError,
     ProviderTimeoutError,
+    ProviderTruncatedError,
+    ProviderUnavailableError,
 )
 from ports.provider import Provider
 
 
+class Then(StrEnum):
+    """Who is next when a target is done with."""
+
+    NEXT = "next target"
+    LARGER = "next target with a larger context"
+    CALLER = "caller"
+
+
+class Reaction(NamedTuple):
+    """A row of the table: what an error of this class, and of this code of the provider's, leads to.
+
+    `retry`: the same target is asked again, as long as nothing of its answer has come.
+    """
+
+    error: type[ProviderError]
+    code: str | None
+    retry: bool
+    then: Then
+
+
+# The first row that fits an error counts, so that a class stands above its parents. After the first event `then` says
+# who rescues the answer (R6).
+REACTIONS: Sequence[Reaction] = (
+    Reaction(ProviderRateLimitedError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderUnavailableError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderConnectionError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderTruncatedError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderResponseError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderTimeoutError, None, retry=False, then=Then.NEXT),
+    Reaction(ProviderAuthenticationError, None, retry=False, then=Then.NEXT),
+    Reaction(ProviderModelNotFoundError, None, retry=False, then=Then.NEXT),
+    Reaction(ProviderRequestError, "context_length_exceeded", retry=False, then=Then.LARGER),
+    Reaction(ProviderRequestError, None, retry=False, then=Then.CALLER),
+    Reaction(ProviderError, None, retry=True, then=Then.NEXT),
+)
+
+
+def reaction(error: ProviderError) -> Reaction:
+    """The row of an error (R1)."""
+    code = error.details.get("provider_code")
+    return next(row for row in REACTIONS if isinstance(error, row.error) and row.code in (None, code))
+
+
+class Capabilities(Protocol):
+    """What routing asks of a model."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Prompt and answer together."""
+
+    @property
+    def prefill(self) -> bool:
+        """Whether an answer goes on where a last message of the assistant ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model of one provider."""
+    """One model of one provider. `capabilities` None: nothing is known of it."""
 
     provider: Provider
     provider_name: str
     model: str
+    capabilities: Capabilities | None = None
 
     @property
     def name(self) -> str:
         """`provider/model`."""
         return f"{self.provider_name}/{self.model}"
+
+    @property
+    def prefill(self) -> bool:
+        """Whether it is known to go on from the beginning of an answer."""
+        return self.capabilities is not None and self.capabilities.prefill
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of prompt and answer; 0 if that is not known."""
+        return 0 if self.capabilities is None else self.capabilities.context_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +111,10 @@ class RetryPolicy:
     max_delay: float = 30.0
 
 
+def _unknown(_: str) -> None:
+    return None
+
+
 class Router:
     """Turns a public model name into targets, and a failure into what comes next (R1)."""
 
@@ -46,10 +124,12 @@ class Router:
         routes: Mapping[str, tuple[str, ...]],
         retry: RetryPolicy,
         random_source: random.Random,
+        capabilities: Callable[[str], Capabilities | None] = _unknown,
     ) -> None:
         self._providers = providers
         self._retry = retry
         self._random = random_source
+        self._capabilities = capabilities
         self._routes = {model: tuple(self._target(name) for name in names) for model, names in routes.items()}
 
     @property
@@ -62,27 +142,30 @@ class Router:
         targets = self._routes.get(model)
         return targets if targets is not None else (self._target(model),)
 
-    def retry_delay(self, error: ProviderError, attempt: int) -> float | None:
+    def retry_delay(self, error: ProviderError, attempt: int, remaining: float) -> float | None:
         """Seconds to wait before the same target is tried again after its `attempt`-th try, or None: do not.
 
-        Exponential backoff with full jitter (Brooker, AWS Architecture Blog, 2015). A target that was silent is not
-        asked again; a Retry-After is waited for if it is within the bound.
+        Exponential backoff with full jitter (Brooker, AWS Architecture Blog, 2015). A Retry-After is waited for if it
+        is within the bound of a wait; nothing is that takes all the `remaining` seconds.
         """
         policy = self._retry
-        if not error.retryable or attempt >= policy.max_attempts or isinstance(error, ProviderTimeoutError):
+        if not reaction(error).retry or attempt >= policy.max_attempts:
             return None
         delay = self._random.uniform(0.0, min(policy.max_delay, policy.base_delay * 2 ** (attempt - 1)))
-        least = error.retry_after or 0.0
-        return max(delay, least) if least <= policy.max_delay else None
+        delay = max(delay, error.retry_after or 0.0)
+        return delay if delay <= policy.max_delay and delay < remaining else None
 
     @staticmethod
-    def fails_over(error: ProviderError) -> bool:
-        """Whether another target might do better: not if the request itself was refused."""
-        return error.retryable or isinstance(error, ProviderAuthenticationError | ProviderModelNotFoundError)
+    def after(error: ProviderError, failed: Target, rest: Sequence[Target]) -> Sequence[Target]:
+        """Those of the `rest` of a route that may do better than the `failed` target."""
+        then = reaction(error).then
+        if then is Then.LARGER:
+            return [target for target in rest if target.context_tokens > failed.context_tokens]
+        return rest if then is Then.NEXT else ()
 
     def _target(self, name: str) -> Target:
         provider_name, slash, model = name.partition("/")
         provider = self._providers.get(provider_name)
         if provider is None or not slash or not model:
             raise ModelNotFoundError("No such model.", details={"param": "model"})
-        return Target(provider, provider_name, model)
+        return Target(provider, provider_name, model, self._capabilities(model))

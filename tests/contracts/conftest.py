@@ -24,7 +24,7 @@ from adapters.memory.stream_log import MemoryStreamLog
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
-from adapters.redis.limiter import RedisLimiter
+from adapters.redis.limiter import OutagePolicy, RedisLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -48,8 +48,9 @@ from tests.contracts.cases import (
     OpenSlots,
     OpenStreamLog,
 )
+from tests.contracts.redis_time import still_client
 from tests.redis_breakers import breakers_later
-from tests.redis_cases import HeldTime, Patient, later, redis_client
+from tests.redis_cases import Patient, later, redis_client
 from tests.redis_server import any_redis_url
 from tests.service import until
 
@@ -176,20 +177,13 @@ async def memory_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]
 @asynccontextmanager
 async def redis_limiter(connect: Connector, tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
     clock = ManualClock()
-    async with redis_client(connect, kind=HeldTime) as client:
-        assert isinstance(client, HeldTime)
-
-        async def hold() -> None:
-            await client.hold(round(clock.time() * 1_000_000))
+    async with still_client(connect) as client:
 
         async def advance(seconds: float) -> None:
+            await client.advance(seconds)
             await clock.advance(seconds)
-            await hold()
-            await later(client, seconds)
 
-        await hold()
-
-        yield Case(RedisLimiter(client, clock, tiers), advance)
+        yield Case(RedisLimiter(client, clock, tiers, OutagePolicy.SHARE, replicas=1), advance)
 
 
 @asynccontextmanager
@@ -207,10 +201,17 @@ async def memory_slots(*, total: int, per_tier: dict[str, int]) -> AsyncIterator
 
 @asynccontextmanager
 async def redis_slots(connect: Connector, *, total: int, per_tier: dict[str, int]) -> AsyncIterator[Case[Slots]]:
-    async with redis_client(connect, kind=Patient) as client:
-        clock = ManualClock()
+    clock = ManualClock()
+    async with still_client(connect) as client:
         slots = RedisSlots(client, clock, total, lambda caller: per_tier[caller.tier])
-        yield Case(slots, clock.advance)
+
+        async def advance(seconds: float) -> None:
+            for _ in range(round(seconds)):
+                await client.advance(1.0)
+                await clock.advance(1.0)
+                await slots.synchronise()
+
+        yield Case(slots, advance)
 
 
 @asynccontextmanager

@@ -1,22 +1,28 @@
-"""Routes, retries and what fails over (R1)."""
+"""Routes, retries, and the table of what goes where (R1)."""
 
 import random
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from adapters.memory.clock import SystemClock
 from adapters.providers.demo import DemoProvider
+from domain import errors
 from domain.errors import (
     ModelNotFoundError,
     ProviderAuthenticationError,
     ProviderConnectionError,
+    ProviderError,
     ProviderModelNotFoundError,
     ProviderRateLimitedError,
     ProviderRequestError,
+    ProviderResponseError,
     ProviderTimeoutError,
+    ProviderTruncatedError,
     ProviderUnavailableError,
 )
-from domain.services.routing import RetryPolicy, Router
+from domain.services.routing import REACTIONS, RetryPolicy, Router, Target, Then
 
 
 def router(**policy: float) -> Router:
@@ -41,7 +47,7 @@ def test_anything_else_is_not_found_and_not_repeated(model: str) -> None:
 def test_backoff_has_full_jitter_under_its_bounds_r1() -> None:
     one = router(max_attempts=10, base_delay=1.0, max_delay=8.0)
     for attempt, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)):
-        delays = [one.retry_delay(ProviderUnavailableError("x"), attempt) for _ in range(500)]
+        delays = [one.retry_delay(ProviderUnavailableError("x"), attempt, 100.0) for _ in range(500)]
         known = [delay for delay in delays if delay is not None]
         assert len(known) == 500
         assert max(known) <= most
@@ -49,21 +55,74 @@ def test_backoff_has_full_jitter_under_its_bounds_r1() -> None:
         assert min(known) < 0.1 * most
 
 
-def test_retry_after_is_honoured_within_the_bound_r1() -> None:
+def test_retry_after_is_honoured_within_the_bound_and_the_deadline_r1() -> None:
     limited = ProviderRateLimitedError("x", details={"retry_after": 5})
-    assert router(base_delay=0.0).retry_delay(limited, 1) == 5.0
-    assert router(max_delay=4.0).retry_delay(limited, 1) is None
+    assert router(base_delay=0.0).retry_delay(limited, 1, 100.0) == 5.0
+    assert router(max_delay=4.0).retry_delay(limited, 1, 100.0) is None
+    assert router(base_delay=0.0).retry_delay(limited, 1, 5.0) is None  # there would be no time left to answer
 
 
-def test_what_is_not_tried_again_on_the_same_target_r1() -> None:
+def test_a_target_has_so_many_attempts_r1() -> None:
     one = router(max_attempts=2)
-    assert one.retry_delay(ProviderConnectionError("x"), 1) is not None
-    assert one.retry_delay(ProviderConnectionError("x"), 2) is None
-    for error in (ProviderTimeoutError("x"), ProviderRequestError("x"), ProviderAuthenticationError("x")):
-        assert one.retry_delay(error, 1) is None
+    assert one.retry_delay(ProviderConnectionError("x"), 1, 100.0) is not None
+    assert one.retry_delay(ProviderConnectionError("x"), 2, 100.0) is None
 
 
-def test_what_another_target_might_do_better_r1() -> None:
-    ours = (ProviderUnavailableError, ProviderTimeoutError, ProviderAuthenticationError, ProviderModelNotFoundError)
-    assert all(Router.fails_over(better("x")) for better in ours)
-    assert not Router.fails_over(ProviderRequestError("x"))
+CODE = "context_length_exceeded"
+ROWS: list[tuple[type[ProviderError], str | None, bool, Then]] = [
+    (ProviderRateLimitedError, None, True, Then.NEXT),
+    (ProviderUnavailableError, None, True, Then.NEXT),
+    (ProviderConnectionError, None, True, Then.NEXT),
+    (ProviderTruncatedError, None, True, Then.NEXT),
+    (ProviderResponseError, None, True, Then.NEXT),
+    (ProviderTimeoutError, None, False, Then.NEXT),
+    (ProviderAuthenticationError, None, False, Then.NEXT),
+    (ProviderModelNotFoundError, None, False, Then.NEXT),
+    (ProviderRequestError, CODE, False, Then.LARGER),
+    (ProviderRequestError, None, False, Then.CALLER),
+    (ProviderError, None, True, Then.NEXT),
+]
+
+
+class Model(NamedTuple):
+    context_tokens: int
+    prefill: bool = False
+
+
+def sized(*contexts: int | None) -> tuple[Target, ...]:
+    """Targets that are named by how much they take."""
+    demo = DemoProvider("demo", SystemClock())
+    return tuple(Target(demo, "demo", str(tokens), None if tokens is None else Model(tokens)) for tokens in contexts)
+
+
+@pytest.mark.parametrize(("kind", "code", "retried", "then"), ROWS)
+def test_each_error_goes_where_its_row_says_r1(
+    kind: type[ProviderError], code: str | None, retried: bool, then: Then
+) -> None:
+    error = kind("x", details={"provider_code": code})
+    assert (router().retry_delay(error, 1, 100.0) is not None) == retried
+    failed, *rest = sized(10, 5, 20, None)
+    names = [target.model for target in Router.after(error, failed, rest)]
+    assert names == {Then.NEXT: ["5", "20", "None"], Then.LARGER: ["20"], Then.CALLER: []}[then]
+
+
+def test_the_rows_are_the_table_and_the_table_is_on_the_page() -> None:
+    assert [(row.error, row.code, row.retry, row.then) for row in REACTIONS] == ROWS
+    page = (Path(__file__).parents[2] / "docs" / "failures.md").read_text()
+    for row in REACTIONS:
+        name = f"`{row.error.__name__}`" + (f" with `{row.code}`" if row.code else "")
+        assert f"| {name} | {'yes' if row.retry else 'no'} | {row.then} |" in page
+
+
+def test_every_error_of_a_provider_is_in_the_table() -> None:
+    kinds = {row.error for row in REACTIONS}
+    assert {
+        cls for cls in errors.__dict__.values() if isinstance(cls, type) and issubclass(cls, ProviderError)
+    } == kinds
+
+
+def test_a_target_of_which_nothing_is_known_is_smaller_than_any_that_is_known_r1() -> None:
+    unknown, known = sized(None, 1)
+    too_long = ProviderRequestError("x", details={"provider_code": CODE})
+    assert Router.after(too_long, unknown, [known]) == [known]
+    assert not unknown.prefill

@@ -1,13 +1,13 @@
--- Renews the leases of holders that are alive, also after Redis has lost its data.
--- KEYS: slots of all
--- ARGV: lease ms, prefix of the tenants' slots, then of each holder its name and its tenant
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
-local due, kept = now + ARGV[1], 2 * ARGV[1]
-for i = 3, #ARGV, 2 do
-  redis.call('ZADD', KEYS[1], due, ARGV[i])
-  redis.call('ZADD', ARGV[2] .. ARGV[i + 1], due, ARGV[i])
-  redis.call('PEXPIRE', ARGV[2] .. ARGV[i + 1], kept)
+#!lua flags=allow-oom
+-- Renews the leases of slots; who is not known (any more) is counted again: it runs, whatever Redis has forgotten.
+-- KEYS: all holders by the end of their leases, then for each holder those of its tenant
+-- ARGV: lease ms, the holders
+local time = redis.call('TIME')
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
+for i = 2, #ARGV do
+  redis.call('ZADD', KEYS[1], ends, ARGV[i])
+  redis.call('ZADD', KEYS[i], ends, ARGV[i])
+  redis.call('PEXPIRE', KEYS[i], ARGV[1])
 end
-redis.call('PEXPIRE', KEYS[1], kept)
-return 1
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return #ARGV - 1

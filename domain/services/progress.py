@@ -1,0 +1,70 @@
+"""What a generation has to show for itself so far, whichever attempts it took."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from domain.model import GAP_BOUNDS, CompletionRequest, Delta, Lease, Usage
+
+MAX_RESCUE_CHARACTERS = 1 << 18
+"""A longer answer is not rescued: its text is not kept."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """One answer on its way into one stream."""
+
+    request: CompletionRequest
+    lease: Lease
+    thread_id: str
+    keep: bool
+    """Whether the deltas are needed at the end, for the cache."""
+    deltas: list[Delta] = field(default_factory=list)
+    deadline: float = math.inf
+    """When all attempts together must be over; monotonic seconds."""
+    attempts: int = 0
+    rescues: int = 0
+    """How many attempts went on from what an earlier one had sent."""
+    target: str | None = None
+    first_event_at: float | None = None
+    last_event_at: float = 0.0
+    batches: int = 0
+    gaps: list[int] = field(default_factory=lambda: [0] * (len(GAP_BOUNDS) + 1))
+    characters: int = 0
+    texts: list[str] = field(default_factory=list)
+    """The pieces of the text, for a rescue."""
+    too_long: bool = False
+    """Whether the answer is too long for a rescue: its text is not kept any more."""
+    calls_tools: bool = False
+    finish_reason: str | None = None
+    unfinished: int = 1
+    """Choices that have no finish reason yet."""
+    usage: Usage | None = None
+    model: str = ""
+
+    @property
+    def choices(self) -> int:
+        """How many answers were asked for at once."""
+        count = self.request.options.get("n")
+        return count if isinstance(count, int) else 1
+
+    def take(self, batch: Sequence[Delta]) -> None:
+        """Notes what the batch says about the answer as a whole."""
+        self.batches += 1
+        for delta in batch:
+            if delta.text:
+                self.texts.append(delta.text)
+            self.characters += len(delta.text) + len(delta.reasoning)
+            if delta.tool_calls:
+                self.calls_tools = True
+            if delta.finish_reason is not None:
+                self.finish_reason = self.finish_reason or delta.finish_reason
+                self.unfinished -= 1
+                self.model = delta.model or self.model
+            if delta.usage is not None:
+                self.usage = delta.usage
+        if self.characters > MAX_RESCUE_CHARACTERS:
+            self.too_long = True
+            self.texts.clear()
+        if self.keep:
+            self.deltas.extend(batch)

@@ -1,0 +1,102 @@
+"""One call of one provider: from its socket to the log, a batch at a time, and never silent for too long."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.errors import ProviderError, ProviderTimeoutError, ProviderTruncatedError
+from domain.model import GAP_BOUNDS, Complete, CompletionRequest, Delta
+from domain.services.progress import Progress
+from domain.services.routing import Target
+from domain.services.seam import Seam
+from domain.services.sweeper import Alarm, Sweeper
+from ports.clock import Clock
+from ports.provider import Delivery
+from ports.stream_log import StreamLog
+
+# After the finish reason only usage and an end mark can follow; a provider that sends neither is not waited for (R5).
+LINGER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimeouts:
+    """How long a provider may be silent, and an answer may take; seconds."""
+
+    first_event: float = 10.0
+    idle: float = 30.0
+    total: float = 300.0
+
+
+class ProviderCalls:
+    """Makes calls."""
+
+    def __init__(self, clock: Clock, log: StreamLog, sweeper: Sweeper, timeouts: StreamTimeouts) -> None:
+        self._clock = clock
+        self._log = log
+        self._sweeper = sweeper
+        self._timeouts = timeouts
+
+    async def make(self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None) -> Complete:
+        """Appends what the target answers to `request`; behind a `seam`, if it goes on from what was sent before.
+
+        Raises a `ProviderError`, and what the seam raises.
+        """
+        progress.attempts += 1
+        progress.target = target.name
+        progress.unfinished = progress.choices
+        sent, started = progress.batches, self._clock.monotonic()
+        try:
+            with self._sweeper.timeout(self._timeouts.first_event) as timeout:
+                await self._pump(progress, target, request, seam, timeout.alarm)
+        except TimeoutError as error:
+            if progress.unfinished > 0:
+                phase = "first_event" if progress.batches == sent else "idle"
+                raise self._silent(progress, target, phase, started) from error
+        except ProviderError:
+            # Every choice has its finish reason: what went wrong after that took nothing from the answer (R5).
+            if progress.unfinished > 0:
+                raise
+        if progress.finish_reason is None:
+            raise ProviderTruncatedError(
+                "The provider ended the answer without a finish reason.",
+                thread_id=progress.thread_id,
+                details={"target": target.name},
+            )
+        return Complete(progress.finish_reason, progress.usage, progress.model or target.model, target.name)
+
+    async def _pump(
+        self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None, alarm: Alarm
+    ) -> None:
+        """`take` is the path of each event."""
+        append, monotonic, idle = self._log.append, self._clock.monotonic, self._timeouts.idle
+        lease = progress.lease
+
+        def take(batch: Sequence[Delta]) -> None:
+            now = monotonic()
+            if seam is not None:
+                batch = seam.join(batch)
+                if not batch:  # held back, or all of it was there already: the provider is at work all the same
+                    alarm.at = now + idle
+                    return
+            append(lease, batch)
+            if progress.first_event_at is None:
+                progress.first_event_at = now
+            else:
+                progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
+            progress.last_event_at = now
+            progress.take(batch)
+            alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
+
+        async with target.provider.stream(request, target.model, progress.thread_id) as answer:
+            if isinstance(answer, Delivery):
+                await answer.deliver(take)
+                return
+            async for batch in answer:
+                take(batch)
+
+    def _silent(self, progress: Progress, target: Target, phase: str, started: float) -> ProviderTimeoutError:
+        return ProviderTimeoutError(
+            "The provider was silent for too long.",
+            thread_id=progress.thread_id,
+            details={"target": target.name, "phase": phase, "seconds": round(self._clock.monotonic() - started, 3)},
+        )

@@ -1,0 +1,137 @@
+"""The seam of a rescued answer: what the continuation repeats of what was sent is dropped (R6)."""
+
+from collections.abc import Sequence
+
+from domain.model import Delta, Dialect
+
+WINDOW = 512
+"""Characters at the end of what was sent in which a repetition is looked for."""
+EVIDENCE = 24
+"""So many first characters of the answer again, and then others: that is a second answer, not the rest of the first."""
+LEAST_EXACT = 16
+"""A shorter repetition is the text's own where the model goes on from its own words."""
+LEAST_IN_WORD = 3
+"""A shorter repetition counts only from the beginning of a word."""
+
+
+class UnjoinableError(Exception):
+    """The continuation does not fit what was sent."""
+
+
+class Seam:
+    """Joins a continuation to `sent`, the text that is in the stream already.
+
+    `exact`: the model was given `sent` as the beginning of its own answer; otherwise it was asked to go on, and models
+    like to begin again with the last words. Deltas are held back only until it is clear what is repeated: the whole of
+    `sent`, the longest piece that is both its end and their beginning, or nothing. Where a text repeats itself, that
+    is a guess. Roles are dropped, and so are thoughts unless they are wanted.
+    """
+
+    def __init__(self, sent: str, *, exact: bool, thoughts: bool) -> None:
+        paired = sent.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        self._half = paired[-1:] if is_half(paired) else ""
+        self._sent = paired[:-1] if self._half else paired
+        self._exact = exact
+        self._thoughts = thoughts
+        self._held: list[Delta] = []
+        self._length = 0
+        self._restarts = True
+        self._joined = not sent
+
+    def join(self, batch: Sequence[Delta]) -> list[Delta]:
+        """What of the batch, and of what was held back before it, goes into the stream. Raises `UnjoinableError`."""
+        joined: list[Delta] = []
+        for given in batch:
+            delta = self._bare(given)
+            if delta is None:
+                continue
+            if self._joined:
+                joined.append(delta)
+            else:
+                joined += self._hold(delta)
+        return joined
+
+    def _bare(self, delta: Delta) -> Delta | None:
+        """The delta without its role and unwanted thoughts; without the provider's bytes, if they hold one of them."""
+        reasoning = delta.reasoning if self._thoughts else ""
+        if delta.role is None and reasoning == delta.reasoning:
+            return delta
+        if not (delta.text or reasoning or delta.tool_calls or delta.finish_reason or delta.usage):
+            return None
+        return delta._replace(raw=b"", dialect=Dialect.NATIVE, role=None, reasoning=reasoning)
+
+    def _hold(self, delta: Delta) -> list[Delta]:
+        text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)
+        self._held.append(delta)
+        self._restarts = self._restarts and text.startswith(self._sent[self._length : self._length + len(text)])
+        self._length += len(text)
+        if not over and self._restarts and self._length < len(self._sent):
+            return []
+        head = "".join(held.text for held in self._held)
+        if not over and self._may_repeat(head):
+            return []
+        self._joined = True
+        held, self._held = self._held, []
+        return self._cut(held, head, self._repeated(head))
+
+    def _may_repeat(self, head: str) -> bool:
+        """Whether more characters could make a longer repetition of it."""
+        tail = self._sent[-WINDOW:]
+        place = tail.find(head)
+        return 0 <= place < len(tail) - len(head)
+
+    def _repeated(self, head: str) -> int:
+        """How many characters at the beginning of the continuation were sent before."""
+        sent = self._sent
+        if len(sent) >= LEAST_EXACT and head.startswith(sent):
+            return len(sent)
+        tail = sent[-WINDOW:]
+        for size in range(min(len(tail), len(head)), 0, -1):
+            if tail.endswith(head[:size]) and self._counts(size):
+                return size
+        if len(sent) > EVIDENCE and head.startswith(sent[:EVIDENCE]):
+            raise UnjoinableError("the continuation is another answer")
+        return 0
+
+    def _counts(self, size: int) -> bool:
+        """Whether a repetition of this size is one of the model's, and not one of the text."""
+        repeated = self._sent[-size:]
+        if self._exact:  # the white space at the end is all that it was not given
+            return size >= LEAST_EXACT or repeated.isspace()
+        if not any(character.isalnum() for character in repeated):
+            return False
+        within = repeated[0].isalnum() and self._sent[-size - 1 : -size].isalnum()
+        return size >= LEAST_IN_WORD or not within
+
+    def _cut(self, held: list[Delta], head: str, repeated: int) -> list[Delta]:
+        """The held deltas without the first characters; with the other half of a pair that was cut in two."""
+        rest = head[repeated:]
+        if self._half:
+            rest = _other_half(self._half, rest)
+        if len(rest) == len(head) and rest == head:
+            return held
+        spare = len(rest)
+        kept: list[Delta] = []
+        for delta in reversed(held):  # from behind: what is dropped is at the beginning
+            text = rest[max(0, spare - len(delta.text)) : spare] if spare else ""
+            spare -= len(text)
+            if text == delta.text:
+                kept.append(delta)
+            elif text or delta.finish_reason or delta.tool_calls or delta.usage or delta.reasoning:
+                kept.append(delta._replace(text=text, raw=b"", dialect=Dialect.NATIVE))
+        return kept[::-1]
+
+
+def is_half(text: str) -> bool:
+    """Whether it ends in the first half of a surrogate pair."""
+    return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def _other_half(half: str, rest: str) -> str:
+    """The continuation from the second half of its first character on."""
+    units = rest[:1].encode("utf-16-le", "surrogatepass")
+    if len(units) == 4 and units[:2].decode("utf-16-le", "surrogatepass") == half:
+        return units[2:].decode("utf-16-le", "surrogatepass") + rest[1:]
+    if "\udc00" <= rest[:1] <= "\udfff":
+        return rest
+    raise UnjoinableError("half of a character is missing")

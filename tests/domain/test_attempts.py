@@ -1,0 +1,53 @@
+"""Retries, failover and the budget over a whole generation (R1, R3)."""
+
+import asyncio
+
+import pytest
+
+from adapters.providers.demo_scripts import Script, text_pieces
+from domain.errors import ProviderRateLimitedError, ProviderUnavailableError
+from domain.model import Complete, Failed
+from tests.domain.parts import TEXT, House, ask, context, read_all
+
+PIECES = text_pieces(TEXT)
+
+
+@pytest.mark.parametrize(("wait", "calls"), [(31.0, 2), (20.0, 4)])
+async def test_a_retry_after_that_is_too_long_means_the_next_target_at_once_r1(wait: float, calls: int) -> None:
+    limited = Script(error=ProviderRateLimitedError, retry_after=wait)
+    house = House(scripts={"limited": limited}, routes={"fast": ("p/limited", "p/ok")})
+    attachment = await house.build().open(ask("fast"), context(grace=1000.0))
+    await house.pass_time(45)
+    assert isinstance((await asyncio.wait_for(read_all(attachment), 5))[-1], Complete)
+    assert house.demo.calls == calls
+    attachment.close()
+
+
+async def test_an_outage_is_not_amplified_by_more_than_the_budget_r3() -> None:
+    house = House(scripts={"bad": Script(error=ProviderUnavailableError)})
+    service = house.build()
+    for number in range(200):
+        # Each a target of its own, so that no breaker helps: the budget alone holds.
+        house.demo._scripts = {f"bad{number}": Script(error=ProviderUnavailableError)}
+        attachment = await service.open(ask(f"p/bad{number}"), context(lookup=False, grace=1000.0))
+        while not attachment.reader.ended:
+            await house.pass_time(0.1, step=0.1)
+            if house.generations.get(attachment.info.stream_id) is None:
+                break
+        attachment.close()
+    assert 200 < house.demo.calls <= 200 * 1.1 + 10
+
+
+async def test_a_breaker_that_opens_between_two_tries_ends_them_with_what_went_wrong_r1() -> None:
+    house = House(scripts={"bad": Script(error=ProviderUnavailableError)})
+    service = house.build()
+    codes = []
+    for _ in range(2):
+        attachment = await service.open(ask("p/bad"), context(lookup=False, grace=1000.0))
+        await house.pass_time(10)
+        (end,) = await read_all(attachment)
+        assert isinstance(end, Failed)
+        codes.append(end.code)
+        attachment.close()
+    assert codes == ["provider_unavailable", "circuit_open"]
+    assert house.demo.calls == 3

@@ -1,0 +1,209 @@
+"""Answers that break off and are finished by the next target (R6)."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.providers.demo_scripts import Script, text_pieces
+from domain.errors import ProviderConnectionError, ProviderRequestError, ProviderUnavailableError
+from domain.model import (
+    Complete,
+    CompletionRequest,
+    Delta,
+    Event,
+    Failed,
+    Lease,
+    Message,
+    Outcome,
+    ToolCallDelta,
+    Usage,
+)
+from domain.services.progress import MAX_RESCUE_CHARACTERS, Progress
+from domain.services.rescue import GO_ON, continuation, rescuable
+from ports.provider import Provider
+from tests.domain.parts import House, ask, context, read_all
+
+TEXT = " ".join(f"word{number}" for number in range(1, 21))
+PIECES = text_pieces(TEXT)
+
+
+class BreakingProvider(Provider):
+    """Goes on from the partial answer in the request, and breaks after as many pieces as the model's name says."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, CompletionRequest]] = []
+
+    @asynccontextmanager
+    async def _answer(self, request: CompletionRequest, model: str) -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
+        self.requests.append((model, request))
+        yield self._deltas(request, model)
+
+    async def _deltas(self, request: CompletionRequest, model: str) -> AsyncIterator[Sequence[Delta]]:
+        partial = "".join(str(message.content) for message in request.messages if message.role == "assistant")
+        yield [Delta(role="assistant")]
+        for number, piece in enumerate(text_pieces(TEXT[len(partial) :])):
+            if str(number) == model:
+                raise ProviderConnectionError("cut")
+            yield [piece]
+        if model == "endless":
+            return
+        yield [Delta(finish_reason="stop", usage=Usage(1, 20), model=model)]
+
+    def stream(
+        self, request: CompletionRequest, model: str, thread_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+        return self._answer(request, model)
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def answered(house: House, request: CompletionRequest) -> list[Event]:
+    attachment = await house.build().open(request, context())
+    events = await read_all(attachment)
+    attachment.close()
+    return events
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def breaking(*models: str) -> tuple[House, BreakingProvider]:
+    provider = BreakingProvider()
+    return House(provider=provider, routes={"fast": tuple(f"p/{model}" for model in models)}), provider
+
+
+@given(cuts=st.lists(st.integers(0, 19), min_size=1, max_size=5))
+async def test_wherever_and_however_often_it_breaks_the_answer_is_the_unfailed_one_r6(cuts: list[int]) -> None:
+    house, provider = breaking(*map(str, cuts), "whole")
+    events = await answered(house, ask("fast"))
+    assert text_of(events) == TEXT
+    deltas = [event for event in events if isinstance(event, Delta)]
+    assert sum(delta.finish_reason is not None for delta in deltas) == 1
+    assert sum(delta.usage is not None for delta in deltas) == 1
+    assert sum(delta.role is not None for delta in deltas) == 1
+    end = events[-1]
+    assert isinstance(end, Complete)
+    (record,) = house.recorder.records
+    assert (record.outcome, record.attempts, record.target) == (Outcome.SERVED, len(provider.requests), end.target)
+
+
+async def test_the_rescuer_gets_the_partial_answer_and_is_asked_to_go_on_r6() -> None:
+    house, provider = breaking("3", "whole")
+    await answered(house, ask("fast", max_tokens=10))
+    (_, first), (_, second) = provider.requests
+    partial = "word1 word2 word3"
+    assert list(second.messages) == [*first.messages, Message("assistant", partial), Message("user", GO_ON)]
+    assert second.options["max_tokens"] == 7
+
+
+async def test_a_rescued_answer_is_not_stored_k1() -> None:
+    house, provider = breaking("3", "whole")
+    service = house.build()
+    for _ in range(2):
+        attachment = await service.open(ask("fast"), context())
+        assert isinstance((await read_all(attachment))[-1], Complete)
+        attachment.close()
+        await house.clock.advance(0)
+    assert len(provider.requests) == 4
+
+
+async def test_the_only_target_rescues_its_own_answer_once_r6() -> None:
+    house, provider = breaking("7")
+    events = await answered(house, ask("fast"))
+    assert len(provider.requests) == 2
+    assert text_of(events) == " ".join(TEXT.split()[:14])
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "provider_connection_error"
+
+
+async def test_a_silent_target_does_not_rescue_itself_r1() -> None:
+    house = House(scripts={"stalls": Script(PIECES, stall_at=2)})
+    attachment = await house.build().open(ask("p/stalls"), context(grace=100.0))
+    await house.pass_time(31)
+    assert isinstance((await read_all(attachment))[-1], Failed)
+    assert house.demo.calls == 1
+    attachment.close()
+
+
+async def test_a_rescuer_that_refuses_is_not_the_reason_that_is_told_r6() -> None:
+    scripts = {
+        "cut": Script(PIECES, error=ProviderUnavailableError, error_at=2),
+        "no": Script(error=ProviderRequestError),
+    }
+    house = House(scripts=scripts, routes={"fast": ("p/cut", "p/no")})
+    events = await answered(house, ask("fast"))
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "provider_unavailable"
+    house = House(scripts={**scripts, "whole": Script(PIECES)}, routes={"fast": ("p/cut", "p/no", "p/whole")})
+    assert text_of(await answered(house, ask("fast"))) == TEXT
+
+
+async def test_what_cannot_be_joined_ends_in_an_error_and_is_no_failure_of_the_rescuer_r6() -> None:
+    other = text_pieces("word1 word2 word3 word4 and then it is another answer")
+    scripts = {"cut": Script(PIECES, error=ProviderUnavailableError, error_at=10), "other": Script(other)}
+    house = House(scripts=scripts, routes={"fast": ("p/cut", "p/other")})
+    events = await answered(house, ask("fast"))
+    assert text_of(events) == " ".join(TEXT.split()[:10])
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "upstream_truncated"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "options"),
+    [
+        ((Delta(tool_calls=(ToolCallDelta(0, "id", "name"),)), *PIECES), {}),
+        (PIECES, {"n": 2}),
+        (PIECES, {"response_format": {"type": "json_object"}}),
+    ],
+    ids=["a tool call", "several choices", "a structure"],
+)
+async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, ...], options: dict[str, Any]) -> None:
+    scripts = {"cut": Script(pieces, error=ProviderUnavailableError, error_at=3), "whole": Script(PIECES)}
+    house = House(scripts=scripts, routes={"fast": ("p/cut", "p/whole")})
+    events = await answered(house, ask("fast", **options))
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "provider_unavailable"
+    assert house.demo.calls == 1
+
+
+def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
+    one = Progress(CompletionRequest("m", messages), Lease("s", 1), "t", keep=False)
+    one.take([Delta(text) for text in texts])
+    return one
+
+
+def test_the_beginning_of_an_answer_ends_without_white_space_r6() -> None:
+    request = continuation(progress("a", " \n"), "a \n", prefill=True)
+    assert list(request.messages) == [Message("user", "hi"), Message("assistant", "a")]
+    request = continuation(progress(" "), " ", prefill=False)
+    assert list(request.messages) == [Message("user", "hi")]
+
+
+def test_half_a_character_is_not_sent_to_a_provider_r6() -> None:
+    for prefill in (True, False):
+        assert continuation(progress("a\ud83d"), "a\ud83d", prefill=prefill).messages[1] == Message("assistant", "a")
+
+
+def test_an_answer_that_the_caller_began_stays_one_message_r6() -> None:
+    begun = (Message("user", "hi"), Message("assistant", "So ", {"name": "x"}))
+    request = continuation(progress("it is", messages=begun), "it is", prefill=True)
+    assert list(request.messages) == [begun[0], Message("assistant", "So it is", {"name": "x"})]
+    parts = (Message("assistant", [{"type": "text", "text": "So "}]),)
+    request = continuation(progress("it is", messages=parts), "it is", prefill=True)
+    assert list(request.messages) == [*parts, Message("assistant", "it is")]
+    assert list(continuation(progress("x", messages=()), "x", prefill=True).messages) == [Message("assistant", "x")]
+
+
+def test_a_very_long_answer_is_not_kept_for_a_rescue_r6() -> None:
+    one = progress("x" * MAX_RESCUE_CHARACTERS)
+    assert rescuable(one)
+    one.take([Delta("y")])
+    one.take([Delta("z")])
+    assert not rescuable(one)
+    assert one.texts == []
