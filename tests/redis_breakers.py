@@ -1,7 +1,7 @@
 """Lets time pass for breakers that Redis keeps, beside the keys of `tests.redis_cases.later`."""
 
-from adapters.redis.breaker_board import STATES
 from adapters.redis.client import RedisClient
+from adapters.redis.probe_leases import STATES
 from adapters.redis.script import Script
 from tests.redis_cases import later
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.memory.probe_leases import MAX_TARGETS, ProbeLeases
+from adapters.memory.probe_leases import MAX_TARGETS
 from adapters.redis.breaker_entry import CLOSED_SECONDS, BreakerEntry, decode_entry
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
+from adapters.redis.probe_leases import SETTLING, STATES, Grant, RedisProbeLeases, encode_target
 from adapters.redis.script import Script
 from domain.model import OPENED_BY_HAND, BreakerState
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
 from ports.occupancy import Occupancy
 
-STATES, VERSION, SETTLING = (f"headgate:{{breakers}}:{name}" for name in ("states", "version", "settling"))
-PROBE = b"headgate:{breakers}:probe:"
+VERSION = "headgate:{breakers}:version"
 POLL_SECONDS = (0.3, 0.5)
 """Between two looks at what others say, at random: within half a second all know (B1)."""
 SETTLING_MS = 3_000
@@ -26,9 +26,7 @@ OBJECTION_SECONDS = 5.0
 LATER_SECONDS = 0.5
 FLIGHT = 64
 """Entries that are told at once."""
-MERGE, READ, OBJECT, TAKE, RELEASE = (
-    Script(f"breaker_{name}") for name in ("merge", "read", "object", "probe", "release")
-)
+MERGE, READ, OBJECT = Script("breaker_merge"), Script("breaker_read"), Script("breaker_object")
 
 
 class RedisBreakerBoard(BreakerBoard, Occupancy):
@@ -36,7 +34,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
 
     States are merged: a higher generation wins, and of one generation its closing. So it does not matter in which
     order, how often, or by whom Redis is told. Every process keeps all of it: without Redis each goes on with what it
-    knows, and grants its own probes (B6).
+    knows, and after a while grants its own probes (B6).
     """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
@@ -44,7 +42,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         self._clock = clock
         self._entries: dict[str, BreakerEntry] = {}
         self._open: set[str] = set()
-        self._probes = ProbeLeases(clock)
+        self._probes = RedisProbeLeases(client, clock)
         self._version = b""
         self._polling: asyncio.Task[None] | None = None
         self._vouches: Callable[[str], bool] = lambda target: False
@@ -95,31 +93,18 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         await self._tell(target)
 
     async def acquire_probe(self, target: str, holder: str, seconds: float) -> bool:
-        """Takes the probe of the fleet; without Redis, that of this process."""
-        if not self._probes.take(target, holder, seconds):
-            return False
-        name, entry = _name(target), self._entries.get(target)
+        """Takes the probe of the fleet; five seconds after Redis went, that of this process."""
+        entry = self._entries.get(target)
         generation = entry.state.generation if entry is not None and not entry.closed else 0
-        keys, args = (STATES, SETTLING, PROBE + name), (name, generation, holder, round(seconds * 1000))
-        try:
-            taken = await self._client.evalsha(TAKE, keys, args)
-        except RedisClientError:
-            return True
-        if taken == 1:
-            return True
-        self._probes.give_back(target, holder)
-        if entry is not None and taken == -1:
+        grant = await self._probes.take(target, generation, holder, seconds)
+        if entry is not None and grant is Grant.UNKNOWN:
             self._lost(entry)
             await self._tell(target)
-        return False
+        return grant is Grant.TAKEN
 
     async def release_probe(self, target: str, holder: str) -> None:
-        """Gives it back; where Redis cannot be told, its lease runs out."""
-        self._probes.give_back(target, holder)
-        try:
-            await self._client.evalsha(RELEASE, (PROBE + _name(target),), (holder,))
-        except RedisClientError:
-            return
+        """Gives it back, if it is still this holder's."""
+        await self._probes.release(target, holder)
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How full it is."""
@@ -133,8 +118,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
     async def synchronise(self) -> None:
         """Tells Redis what it does not know, and hears what others have told it."""
         try:
-            for target, holder, left in list(self._probes.held()):
-                await self._client.execute("SET", PROBE + _name(target), holder, "NX", "PX", max(1, round(left * 1000)))
+            await self._probes.synchronise()
             await self._hear_all()
         except RedisClientError:
             return
@@ -154,7 +138,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         for target, entry in list(self._entries.items()):
             if entry.closed and entry.state.open_until <= now:
                 self._forget(target)
-            elif not entry.unheard and _name(target) not in heard:
+            elif not entry.unheard and encode_target(target) not in heard:
                 self._lost(entry)
         self._version = version
 
@@ -181,7 +165,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
             return  # forgotten for newer ones
         left = round((entry.state.open_until - self._clock.monotonic()) * 1000)
         args = (
-            *(_name(target), entry.state.generation, int(entry.closed), max(0, left), entry.rest),
+            *(encode_target(target), entry.state.generation, int(entry.closed), max(0, left), entry.rest),
             *(int(entry.new), int(entry.restored), MAX_TARGETS, SETTLING_MS),
         )
         try:
@@ -205,7 +189,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         entry = self._entries.get(target)
         if entry is None:
             return
-        args = (_name(target), entry.state.generation, round(OBJECTION_SECONDS * 1000))
+        args = (encode_target(target), entry.state.generation, round(OBJECTION_SECONDS * 1000))
         try:
             await self._client.evalsha(OBJECT, (STATES, VERSION), args)
         except RedisClientError:
@@ -231,8 +215,3 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
 async def _in_flights(work: Callable[[str], Coroutine[Any, Any, None]], targets: list[str]) -> None:
     for first in range(0, len(targets), FLIGHT):
         await asyncio.gather(*map(work, targets[first : first + FLIGHT]))
-
-
-def _name(target: str) -> bytes:
-    """The target as Redis keeps it; callers choose a part of it."""
-    return target.encode("utf-8", "surrogatepass")

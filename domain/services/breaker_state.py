@@ -58,10 +58,8 @@ class Phase(StrEnum):
     HALF_OPEN = "half_open"
 
 
-def phase(state: BreakerState | None, now: float) -> Phase:
-    """The phase of a breaker in this state: half-open is an open one whose cooldown is over."""
-    if state is None:
-        return Phase.CLOSED
+def phase(state: BreakerState, now: float) -> Phase:
+    """The phase of a breaker that is not closed: half-open is an open one whose cooldown is over."""
     return Phase.OPEN if now < state.open_until else Phase.HALF_OPEN
 
 

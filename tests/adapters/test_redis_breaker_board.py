@@ -1,18 +1,22 @@
 """What only the breaker board on Redis promises: what one replica opens, all know; no outage closes anything."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from adapters.memory.manual_clock import ManualClock
-from adapters.redis.breaker_board import SETTLING, STATES, RedisBreakerBoard
-from adapters.redis.breaker_entry import CLOSED_SECONDS
+from adapters.memory.probe_leases import MAX_TARGETS
+from adapters.redis.breaker_board import VERSION, RedisBreakerBoard
+from adapters.redis.breaker_entry import CLOSED_SECONDS, BreakerEntry
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
+from adapters.redis.probe_leases import ALONE_SECONDS, SETTLING, STATES
 from domain.model import OPENED_BY_HAND, BreakerState
 from tests.redis_breakers import breakers_later
 from tests.redis_cases import redis_client
+from tests.redis_proxy import proxy_to
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -165,6 +169,40 @@ async def test_after_a_loss_of_data_the_probe_that_is_out_stays_the_only_one_b3_
         assert await first.acquire_probe(TARGET, "b", 30.0)
 
 
+async def test_who_only_asks_for_the_probe_has_none_to_write_again_b3(server: RedisServer) -> None:
+    """A look at Redis between the question and the refusal: nobody is left with the lease."""
+    async with house(server) as fleet:
+        board, other, _ = fleet.boards
+        await board.publish(TARGET, fleet.opening(seconds=0.0))
+        await fleet.hear()
+        await server.command("SET", SETTLING, 1)
+        asking = asyncio.create_task(board.acquire_probe(TARGET, "a", 300.0))
+        await asyncio.sleep(0)
+        await board.synchronise()
+        assert not await asking
+        await server.command("DEL", SETTLING)
+        assert await other.acquire_probe(TARGET, "b", 300.0)
+
+
+async def test_a_probe_whose_fate_is_not_known_is_given_back_b3() -> None:
+    """The reply is lost: nobody probes, and when Redis answers again the probe is free."""
+    with RedisServer() as server:
+        async with proxy_to(server.port) as proxy, redis_client(connector(proxy.url)) as client:
+            fleet = House(client, 1)
+            (board,) = fleet.boards
+            await board.publish(TARGET, fleet.opening(seconds=0.0))
+            assert await board.acquire_probe(TARGET, "first", 300.0)  # Redis knows the scripts from here on
+            await board.release_probe(TARGET, "first")
+            proxy.lose_replies = True
+            assert not await board.acquire_probe(TARGET, "a", 300.0)
+            await board.release_probe(TARGET, "other")
+            assert await server.command("EXISTS", f"headgate:{{breakers}}:probe:{TARGET}") == ":1"
+            proxy.lose_replies = False
+            async with asyncio.timeout(5.0):
+                while await server.command("EXISTS", f"headgate:{{breakers}}:probe:{TARGET}") != ":0":
+                    await board.synchronise()
+
+
 async def test_a_restart_without_data_closes_nothing_and_raises_nothing_b6() -> None:
     with RedisServer() as server:
         async with house(server) as fleet:
@@ -175,13 +213,15 @@ async def test_a_restart_without_data_closes_nothing_and_raises_nothing_b6() -> 
             await fleet.hear()
             assert fleet.open() == [True] * 3
             assert fleet.open("p/new") == [True, False, False]
+            assert not await fleet.boards[1].acquire_probe(TARGET, "b", 10.0)  # it may be back in a moment
+            await fleet.clock.advance(ALONE_SECONDS)
             assert await fleet.boards[1].acquire_probe(TARGET, "b", 10.0)  # each grants its own
             assert not await fleet.boards[1].acquire_probe(TARGET, "c", 10.0)
             await fleet.boards[1].release_probe(TARGET, "b")
             server.start()
             async with redis_client(connector(server.url)) as client:
                 for board in fleet.boards:
-                    board._client = client
+                    board._client = board._probes._client = client
                 await fleet.hear()
             assert fleet.open() == [True] * 3
             assert fleet.open("p/new") == [True] * 3
@@ -193,7 +233,6 @@ async def test_a_redis_that_refuses_or_holds_something_else_changes_nothing_b6(s
         await fleet.boards[0].publish(TARGET, fleet.opening())
         await fleet.hear()
         assert fleet.open() == [True, False, False]
-        assert await fleet.boards[0].acquire_probe(TARGET, "a", 10.0)
         await server.command("DEL", STATES)
         await server.command("HSET", STATES, TARGET, "foreign")
         await server.command("HSET", STATES, "p/other", "x y z 1 2 3 4 5")
@@ -278,6 +317,33 @@ async def test_a_board_that_runs_hears_within_half_a_second_and_ends_b1(server: 
         finally:
             for board in fleet.boards:
                 await board.aclose()
+
+
+async def test_no_more_is_kept_than_the_bound(server: RedisServer) -> None:
+    """Callers name targets: beyond the bound the oldest is forgotten here, and Redis takes no more."""
+    async with house(server, 1) as fleet:
+        (board,) = fleet.boards
+        await server.command("EVAL", "for i = 1, 10000 do redis.call('HSET', KEYS[1], i, '') end", 1, STATES)
+        for number in range(MAX_TARGETS + 1):
+            board._keep(f"p/{number}", BreakerEntry(fleet.opening(), closed=False, own=True))
+        await board.publish(TARGET, fleet.opening())
+        assert board.state("p/1") is None
+        assert board.state(TARGET) is not None
+        assert len(board._entries) == MAX_TARGETS
+        assert await server.command("HLEN", STATES) == ":10000"
+
+
+async def test_what_redis_has_from_before_is_told_the_newer_state_b6(server: RedisServer) -> None:
+    """A failover to a replica that was behind."""
+    async with house(server) as fleet:
+        await fleet.boards[0].publish(TARGET, fleet.opening())
+        old = await server.command("HGET", STATES, TARGET)
+        await fleet.boards[0].publish(TARGET, fleet.opening(2))
+        await fleet.hear()
+        await server.command("HSET", STATES, TARGET, old)
+        await server.command("SET", VERSION, "older")
+        await fleet.hear()
+        assert (await server.command("HGET", STATES, TARGET)).startswith("2 0 ")
 
 
 async def test_closed_breakers_cost_no_command_on_the_path_of_a_request_b2(server: RedisServer) -> None:
