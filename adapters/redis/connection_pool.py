@@ -141,7 +141,8 @@ class ConnectionPool:
     def warm(self) -> None:
         """Connects in the background until there are `minimum`, one after the other, and makes up for what dies.
 
-        Until all are dropped at once; the first attempt that fails ends it until another connection dies.
+        Until all are dropped at once. After an attempt that failed the next one waits; where no connection lives there
+        is none: Redis is down then, and whoever finds it up again calls this.
         """
         self._kept, self._grow_after = True, 0.0
         self._refill()
@@ -155,9 +156,12 @@ class ConnectionPool:
         try:
             while self._generation == generation and len(self._members) + self._connecting < self._minimum:
                 self._connecting += 1
-                if not await self._connect():
+                if await self._connect():
+                    await asyncio.sleep(random.uniform(*WARM_PAUSE))  # noqa: S311 - jitter
+                elif self._members:  # a Redis full of clients may have room again soon
+                    await asyncio.sleep(random.uniform(*GROWTH_PAUSE))  # noqa: S311 - jitter
+                else:
                     return
-                await asyncio.sleep(random.uniform(*WARM_PAUSE))  # noqa: S311 - jitter
         finally:
             if self._warming == generation:
                 self._warming = -1
