@@ -1,0 +1,92 @@
+"""What fails in the middle of an answer: another target finishes it, or it ends in one clear error (R4-R6)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import WHOLE, bench
+
+FAULTS = ["cut-40", "stall-20", "broken-json", "error-midway", "no-finish"]
+
+
+CASES = [
+    *((fault, family, "ok") for fault in FAULTS for family in ("claude-3", "unknown")),
+    *(("cut-40", family, rescuer) for rescuer in ("restarts", "refuse-prefill") for family in ("claude-3", "unknown")),
+    ("cut-40", "unknown", "repeats"),
+]
+
+
+@pytest.mark.parametrize(("fault", "family", "rescuer"), CASES)
+async def test_a_rescued_answer_is_the_unfailed_one_byte_for_byte_r6(
+    upstream: str, tmp_path: Path, fault: str, family: str, rescuer: str
+) -> None:
+    """Fault 32, fault 33; K1. `claude-3` takes the beginning of an answer, the other is asked to go on."""
+    first, second = f"{family}-{rescuer}--{fault}", f"{family}-by-{fault}--{rescuer}"
+    async with bench(upstream, tmp_path, first, second) as one:
+        for number in (1, 2):  # the second time nothing comes from the cache
+            got = await one.ask()
+            assert got.whole
+            assert got.headers["x-cache"] == "miss"
+            refused = (family, rescuer) == ("claude-3", "refuse-prefill")
+            assert await one.calls(first, second) == [number, number * (1 + refused)]
+        saw = await one.saw(second)
+        last = saw["body"]["messages"][-1]
+        assert last["role"] == ("assistant" if family == "claude-3" and not refused else "user")
+        record = one.service.recorder.find(got.headers["x-thread-id"])
+        assert record is not None
+        assert (record.attempts, record.target) == (2 + refused, f"openai/{second}")
+        if fault == "stall-20":
+            assert all(0.25 <= seconds < 2.0 for seconds in (await one.saw(first))["hangups"])
+
+
+async def test_an_answer_that_breaks_twice_is_finished_by_the_third_r6(upstream: str, tmp_path: Path) -> None:
+    async with bench(upstream, tmp_path, "twice--error-midway", "twice--cut-40", "twice--ok") as one:
+        assert (await one.ask()).whole
+        assert await one.calls("twice--error-midway", "twice--cut-40", "twice--ok") == [1, 1, 1]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_a_rescuer_the_answer_ends_in_an_error_and_is_not_stored_r4(
+    upstream: str, tmp_path: Path, fault: str
+) -> None:
+    """Fault 32, fault 33; K1, S4."""
+    codes = {
+        "cut-40": "provider_connection_error",
+        "stall-20": "provider_timeout",
+        "broken-json": "provider_bad_response",
+        "error-midway": "provider_unavailable",
+        "no-finish": "upstream_truncated",
+    }
+    model = f"unrescued--{fault}"
+    async with bench(upstream, tmp_path, model) as one:
+        for _ in range(2):
+            got = await one.ask()
+            assert got.error is not None
+            assert (got.status, got.error["code"], got.done, got.finishes) == (200, codes[fault], False, [])
+            assert WHOLE.startswith(got.text)
+        # The only target is asked once more to finish its answer, unless it was silent.
+        assert await one.calls(model) == [2 if fault == "stall-20" else 4]
+
+
+async def test_a_second_answer_is_never_joined_to_the_first_r6(upstream: str, tmp_path: Path) -> None:
+    async with bench(upstream, tmp_path, "seam--cut-40", "seam--other") as one:
+        got = await one.ask()
+        assert got.text == "".join(f" tok{number}" for number in range(1, 41))
+        assert got.error is not None
+        assert (got.error["code"], got.done) == ("upstream_truncated", False)
+
+
+async def test_a_plain_call_is_rescued_too_r6(upstream: str, tmp_path: Path) -> None:
+    async with bench(upstream, tmp_path, "plainly--cut-40", "plainly--ok") as one:
+        body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+        answer = (await one.service.client.post("/v1/chat/completions", json=body)).json()
+        (choice,) = answer["choices"]
+        assert choice["message"] == {"role": "assistant", "content": WHOLE}
+        assert choice["finish_reason"] == "stop"
+
+
+async def test_the_callers_limit_holds_over_the_seam_r6(upstream: str, tmp_path: Path) -> None:
+    async with bench(upstream, tmp_path, "limit--cut-40", "limit--ok") as one:
+        got = await one.ask(max_tokens=50)
+        assert got.text.endswith(" tok50")
+        assert (await one.saw("limit--ok"))["body"]["max_tokens"] == 10

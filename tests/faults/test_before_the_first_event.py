@@ -1,0 +1,149 @@
+"""What fails before the first event: retries, the next target, or one clear error (R1-R4, FAULTS 30, 31, 34, 35)."""
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import bench
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempts"),
+    [
+        ("429-once", 2),
+        ("429-bare-once", 2),
+        ("500-once", 2),
+        ("reset-once", 2),
+        ("429", 3),
+        ("429-bare", 3),
+        ("429-long", 1),
+        ("503-bare", 3),
+        ("reset", 3),
+        ("silent", 1),
+        ("late", 1),
+        ("401", 1),
+        ("404", 1),
+        ("html", 3),
+        ("redirect", 3),
+        ("wrong-type", 3),
+        ("gzip", 3),
+        ("huge-line", 3),
+    ],
+)
+async def test_the_client_gets_the_whole_answer_all_the_same_r1(
+    upstream: str, tmp_path: Path, fault: str, attempts: int
+) -> None:
+    """Fault 30, fault 31, fault 34, fault 35."""
+    first, second = f"over--{fault}", f"over-{fault}--ok"
+    async with bench(upstream, tmp_path, first, second) as one:
+        got = await one.ask()
+        assert got.whole
+        heals = fault.endswith("once")
+        assert await one.calls(first, second) == [attempts, 0 if heals else 1]
+        saw = await one.saw(first)
+        assert saw["open"] == 0
+        if fault in {"silent", "late"}:
+            assert 0.25 <= saw["hangups"][0] < 2.0
+        if fault in {"429-once", "429"}:
+            assert all(later - earlier >= 0.95 for earlier, later in pairwise(saw["times"]))
+        record = one.service.recorder.find(got.headers["x-thread-id"])
+        assert record is not None
+        assert (record.attempts, record.target) == (attempts + (not heals), f"openai/{first if heals else second}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "attempts"),
+    [
+        ("429-bare", 429, "provider_rate_limited", 3),
+        ("429-long", 429, "provider_rate_limited", 1),
+        ("503-bare", 502, "provider_unavailable", 3),
+        ("reset", 502, "provider_connection_error", 3),
+        ("silent", 504, "provider_timeout", 1),
+        ("late", 504, "provider_timeout", 1),
+        ("html", 502, "provider_bad_response", 3),
+        ("redirect", 502, "provider_bad_response", 3),
+        ("wrong-type", 502, "provider_bad_response", 3),
+        ("gzip", 502, "provider_bad_response", 3),
+        ("huge-line", 502, "provider_bad_response", 3),
+        ("400", 400, "provider_rejected_request", 1),
+        ("refused", 400, "provider_rejected_request", 1),
+        ("401", 502, "provider_authentication", 1),
+    ],
+)
+async def test_without_another_target_there_is_one_clear_error_r1(
+    upstream: str, tmp_path: Path, fault: str, status: int, code: str, attempts: int
+) -> None:
+    """Fault 31, fault 34, fault 35."""
+    model = f"alone--{fault}"
+    async with bench(upstream, tmp_path, model) as one:
+        got = await one.ask()
+        assert (got.status, got.error and got.error["code"]) == (status, code)
+        assert await one.calls(model) == [attempts]
+        if fault == "429-long":
+            assert got.headers["retry-after"] == "30"
+
+
+async def test_a_refusal_of_the_content_goes_to_nobody_else_r1(upstream: str, tmp_path: Path) -> None:
+    first, second = "content--refused", "content--ok"
+    async with bench(upstream, tmp_path, first, second) as one:
+        got = await one.ask()
+        assert (got.status, got.error and got.error["code"]) == (400, "provider_rejected_request")
+        assert await one.calls(second) == [0]
+
+
+async def test_a_prompt_that_is_too_long_goes_to_the_larger_target_alone_r1(upstream: str, tmp_path: Path) -> None:
+    small, smaller, unknown, large = "gpt-4o-a--400", "gpt-4-b--ok", "unknown-c--ok", "gpt-4.1-d--ok"
+    async with bench(upstream, tmp_path, small, smaller, unknown, large) as one:
+        assert (await one.ask()).whole
+        assert await one.calls(small, smaller, unknown, large) == [1, 0, 0, 1]
+
+
+async def test_the_deadline_is_one_over_all_attempts_r1(upstream: str, tmp_path: Path) -> None:
+    async with bench(upstream, tmp_path, "deadline--429", "deadline--ok", STREAM_TOTAL_TIMEOUT="0.9") as one:
+        assert (await one.ask()).whole  # a Retry-After of 1 s would outlast it: nothing is waited for
+        assert await one.calls("deadline--429", "deadline--ok") == [1, 1]
+
+
+async def test_when_all_are_down_and_shut_out_the_answer_is_503_at_once(upstream: str, tmp_path: Path) -> None:
+    """Fault 36."""
+    async with bench(upstream, tmp_path, "down--503-bare", "down--reset", CB_FAILURE_THRESHOLD="3") as one:
+        codes = [(await one.ask()).status for _ in range(8)]
+        got = await one.ask()
+        assert codes[-1] == got.status == 503
+        assert got.error is not None
+        assert got.error["code"] == "circuit_open"
+        assert int(got.headers["retry-after"]) >= 1
+        before = await one.calls("down--503-bare", "down--reset")
+        await one.ask()
+        assert await one.calls("down--503-bare", "down--reset") == before
+
+
+async def test_a_flapping_primary_is_not_seen_by_clients_and_not_hammered_r3(upstream: str, tmp_path: Path) -> None:
+    """Fault 35."""
+    async with bench(upstream, tmp_path, "flaps--flapping", "flaps--ok", CB_FAILURE_THRESHOLD="5") as one:
+        answers = []
+        for start in range(0, 100, 5):
+            answers += await asyncio.gather(*(one.ask(seed=number) for number in range(start, start + 5)))
+        assert all(answer.whole for answer in answers)
+        primary, fallback = await one.calls("flaps--flapping", "flaps--ok")
+        assert primary + fallback <= 100 * 1.2
+
+
+async def test_an_outage_costs_little_and_the_primary_is_back_within_a_cooldown_r3(
+    upstream: str, tmp_path: Path
+) -> None:
+    """Fault 35: five failures open the breaker, three probes fail, the fourth closes it."""
+    primary, fallback = "outage--heals", "outage--ok"
+    async with bench(upstream, tmp_path, primary, fallback, CB_FAILURE_THRESHOLD="5", CB_RECOVERY_TIMEOUT="0.1") as one:
+        count = 0
+        async with asyncio.timeout(20):
+            while count < 100 or (await one.saw(primary))["requests"] <= 9:
+                assert (await one.ask(seed=count)).whole
+                count += 1
+        got = await one.ask(seed=count)
+        record = one.service.recorder.find(got.headers["x-thread-id"])
+        assert record is not None
+        assert (record.target, record.attempts) == (f"openai/{primary}", 1)
+        assert sum(await one.calls(primary, fallback)) <= (count + 1) * 1.1
