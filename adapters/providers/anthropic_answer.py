@@ -1,6 +1,7 @@
 """One streamed call and its answer, for the dialects that are nothing but events: Anthropic's, and Gemini's."""
 
 import json
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -26,6 +27,7 @@ class EventReader(Protocol):
     over: bool
     """The answer has said that nothing follows."""
 
+    @abstractmethod
     def delta(self, event: ServerSentEvent) -> Delta | None:
         """The delta that an event is, or None if it says nothing. Raises the `ProviderError` that it tells of."""
 
@@ -33,6 +35,7 @@ class EventReader(Protocol):
 class StatusError(Protocol):
     """How one dialect tells an error by its HTTP status."""
 
+    @abstractmethod
     def __call__(self, attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """The error; `body` is the beginning of the response's, or nothing."""
 

@@ -1,6 +1,7 @@
 """Which targets serve a model, in what order, and what a failed attempt means for the next."""
 
 import random
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,10 +70,12 @@ class Capabilities(Protocol):
     """What routing asks of a model."""
 
     @property
+    @abstractmethod
     def context_tokens(self) -> int:
         """Prompt and answer together."""
 
     @property
+    @abstractmethod
     def prefill(self) -> bool:
         """Whether an answer goes on where a last message of the assistant ends."""
 
@@ -92,11 +95,13 @@ class Target:
         return f"{self.provider_name}/{self.model}"
 
     @property
+    @abstractmethod
     def prefill(self) -> bool:
         """Whether it is known to go on from the beginning of an answer."""
         return self.capabilities is not None and self.capabilities.prefill
 
     @property
+    @abstractmethod
     def context_tokens(self) -> int:
         """Tokens of prompt and answer; 0 if that is not known."""
         return 0 if self.capabilities is None else self.capabilities.context_tokens
