@@ -131,7 +131,8 @@ def test_redis_keeps_what_it_has_and_evicts_nothing() -> None:
 
 def test_the_pods_of_the_deployment_are_those_of_the_service_and_the_budget() -> None:
     labels = KUBERNETES["Deployment"]["spec"]["template"]["metadata"]["labels"]
-    assert KUBERNETES["Deployment"]["spec"]["replicas"] >= 2
+    assert KUBERNETES["Deployment"]["spec"]["replicas"] == kubernetes_settings().rate_limit.replicas >= 2
+    assert compose_settings().rate_limit.replicas == len(REPLICAS)
     assert KUBERNETES["Service"]["spec"]["selector"] == labels
     assert KUBERNETES["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     assert POD["enableServiceLinks"] is False
