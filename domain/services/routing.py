@@ -95,13 +95,11 @@ class Target:
         return f"{self.provider_name}/{self.model}"
 
     @property
-    @abstractmethod
     def prefill(self) -> bool:
         """Whether it is known to go on from the beginning of an answer."""
         return self.capabilities is not None and self.capabilities.prefill
 
     @property
-    @abstractmethod
     def context_tokens(self) -> int:
         """Tokens of prompt and answer; 0 if that is not known."""
         return 0 if self.capabilities is None else self.capabilities.context_tokens
