@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from domain.model import (
 )
 from domain.services.progress import MAX_RESCUE_CHARACTERS, Progress
 from domain.services.rescue import GO_ON, continuation, rescuable
+from domain.services.streams import StreamService
 from ports.provider import Provider
 from tests.domain.parts import House, ask, context, read_all
 
@@ -44,13 +46,15 @@ class BreakingProvider(Provider):
 
     async def _deltas(self, request: CompletionRequest, model: str) -> AsyncIterator[Sequence[Delta]]:
         partial = "".join(str(message.content) for message in request.messages if message.role == "assistant")
+        if model == "refuses" and request.messages[-1].role == "assistant":
+            raise ProviderRequestError("no")
         yield [Delta(role="assistant")]
         for number, piece in enumerate(text_pieces(TEXT[len(partial) :])):
             if str(number) == model:
                 raise ProviderConnectionError("cut")
             yield [piece]
-        if model == "endless":
-            return
+            if model == "turns":
+                raise ProviderRequestError("no")
         yield [Delta(finish_reason="stop", usage=Usage(1, 20), model=model)]
 
     def stream(
@@ -100,6 +104,47 @@ async def test_the_rescuer_gets_the_partial_answer_and_is_asked_to_go_on_r6() ->
     partial = "word1 word2 word3"
     assert list(second.messages) == [*first.messages, Message("assistant", partial), Message("user", GO_ON)]
     assert second.options["max_tokens"] == 7
+
+
+class Model(NamedTuple):
+    context_tokens: int = 1000
+    prefill: bool = True
+
+
+def prefilling(*models: str) -> tuple[House, BreakingProvider, StreamService]:
+    """Targets that are known to go on from the beginning of an answer."""
+    house, provider = breaking(*models)
+    service = house.build()
+    router = service._router
+    targets = router._routes["fast"]
+    router._routes = {"fast": tuple(replace(target, capabilities=Model()) for target in targets)}
+    return house, provider, service
+
+
+async def test_who_takes_the_beginning_of_an_answer_gets_it_as_its_last_message_r6() -> None:
+    _, provider, service = prefilling("3", "whole")
+    attachment = await service.open(ask("fast"), context())
+    assert text_of(await read_all(attachment)) == TEXT
+    attachment.close()
+    assert provider.requests[1][1].messages[-1] == Message("assistant", "word1 word2 word3")
+
+
+async def test_who_refuses_the_beginning_of_an_answer_is_asked_to_go_on_r6() -> None:
+    _, provider, service = prefilling("3", "refuses")
+    attachment = await service.open(ask("fast"), context())
+    assert text_of(await read_all(attachment)) == TEXT
+    attachment.close()
+    assert [request.messages[-1].role for _, request in provider.requests] == ["user", "assistant", "user"]
+
+
+async def test_who_refuses_in_the_middle_of_a_rescue_is_not_asked_again_r6() -> None:
+    _, provider, service = prefilling("3", "turns")
+    attachment = await service.open(ask("fast"), context())
+    events = await read_all(attachment)
+    attachment.close()
+    assert isinstance(events[-1], Failed)
+    assert text_of(events) == "word1 word2 word3 word4"
+    assert len(provider.requests) == 2
 
 
 async def test_a_rescued_answer_is_not_stored_k1() -> None:

@@ -144,3 +144,10 @@ def test_a_delta_that_is_cut_loses_its_bytes_and_nothing_else_r6() -> None:
     assert (cut, tool) == (Delta(" three", b"{}", Dialect.OPENAI), Delta(tool_calls=(call,)))
     seam = Seam("one two", exact=False, thoughts=False)
     assert seam.join([Delta("two th", b"{}", Dialect.OPENAI)]) == [Delta(" th")]
+
+
+def test_what_was_held_back_and_is_no_repetition_is_left_as_it_is_r6() -> None:
+    seam = Seam("x two two", exact=False, thoughts=False)
+    assert seam.join([Delta("two")]) == []  # it may be the one or the other
+    rest = Delta(" five", b"{}", Dialect.OPENAI)
+    assert seam.join([rest]) == [rest]
