@@ -157,6 +157,21 @@ async def test_a_log_that_was_lost_is_written_again_while_its_producer_has_it(se
         assert len(await texts(await follow(other.log))) == 302
 
 
+async def test_a_stream_whose_meta_alone_was_evicted_hurts_no_other(server: RedisServer) -> None:
+    """Fault 21: it is written again whole; the streams that share its round trips go on."""
+    async with replica(server) as one, replica(server) as other:
+        hurt, well = await one.log.open(info("hurt")), await one.log.open(info("well"))
+        await append(one.log, hurt, deltas(3))
+        await append(one.log, well, deltas(3))
+        await server.command("DEL", "headgate:meta:{hurt}")
+        one.log.append(hurt, [*deltas(1, first=3), END])
+        await append(one.log, well, [*deltas(1, first=3), END])
+        await one.log.settle(hurt)
+        for name in ("hurt", "well"):
+            assert await texts(await follow(other.log, stream_id=name)) == ["0", "1", "2", "3"]
+        assert (await follow(one.log, stream_id="well")).resumable
+
+
 async def test_what_nobody_writes_again_is_lost(server: RedisServer) -> None:
     """S5: a resume after a loss finds nothing."""
     async with replica(server) as one, replica(server) as other:

@@ -25,7 +25,8 @@ for i = 1, #KEYS / 2 do
   local begun = false
   if not known[1] and ARGV[at + 5] ~= '' then
     known = {fence, '0', '0', '0'}
-    redis.call('HSET', meta, 'info', ARGV[at + 5], 'owner', owner, 'fence', fence, 'closed', 0)
+    redis.call('DEL', log) -- what an eviction may have left of it would refuse the positions from 0
+    redis.call('HSET', meta, 'info', ARGV[at + 5], 'owner', owner, 'fence', fence, 'closed', 0, 'next', 0)
     begun = true
   end
   local next = tonumber(known[2] or -1)
