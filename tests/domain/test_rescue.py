@@ -167,6 +167,17 @@ async def test_the_only_target_rescues_its_own_answer_once_r6() -> None:
     assert events[-1].code == "provider_connection_error"
 
 
+async def test_without_a_retry_in_the_budget_no_target_rescues_itself_r3() -> None:
+    house, provider = breaking("7")
+    service = house.build()
+    while house.generations._attempts._budget.withdraw():
+        pass
+    attachment = await service.open(ask("fast"), context())
+    assert isinstance((await read_all(attachment))[-1], Failed)
+    attachment.close()
+    assert len(provider.requests) == 1
+
+
 async def test_a_silent_target_does_not_rescue_itself_r1() -> None:
     house = House(scripts={"stalls": Script(PIECES, stall_at=2)})
     attachment = await house.build().open(ask("p/stalls"), context(grace=100.0))
