@@ -12,6 +12,8 @@ from domain.json_line import one_line
 from domain.model import Delta, Dialect, ToolCallDelta, Usage
 
 _OPENAI = Dialect.OPENAI
+# What Delta(...) does behind its keyword arguments, at a quarter of the cost: 0.1 us instead of 0.4 for each token.
+_new_delta = tuple.__new__
 
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
@@ -70,12 +72,12 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     raw = one_line(data)
     usage = None if chunk.usage is None else _usage(chunk.usage)
     if not chunk.choices:
-        return Delta("", raw, _OPENAI, 0, None, "", (), None, usage)
+        return _new_delta(Delta, ("", raw, _OPENAI, 0, None, "", (), None, usage, None))
     choice = chunk.choices[0]
     message = choice.delta or _SILENT
     content = message.content
     finish_reason = choice.finish_reason or None
-    return Delta(
+    fields = (
         content if isinstance(content, str) else _text(content),
         raw,
         _OPENAI,
@@ -87,6 +89,7 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
         usage,
         chunk.model if finish_reason is not None else None,
     )
+    return _new_delta(Delta, fields)
 
 
 def completion_deltas(body: bytes, attempt: Attempt) -> list[Delta]:
