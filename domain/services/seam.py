@@ -10,8 +10,9 @@ EVIDENCE = 24
 """So many first characters of the answer again, and then others: that is a second answer, not the rest of the first."""
 LEAST_EXACT = 16
 """A shorter repetition is the text's own where the model goes on from its own words."""
-LEAST_IN_WORD = 3
-"""A shorter repetition counts only from the beginning of a word."""
+LEAST_UNSPACED, UNSPACED = 3, "\u0e00"
+"""A repetition counts from the beginning of a word; where scripts do without spaces, roughly from Thai on, if it is at
+least as long as this."""
 
 
 class UnjoinableError(Exception):
@@ -101,7 +102,7 @@ class Seam:
         if not any(character.isalnum() for character in repeated):
             return False
         within = repeated[0].isalnum() and self._sent[-size - 1 : -size].isalnum()
-        return size >= LEAST_IN_WORD or not within
+        return not within or (size >= LEAST_UNSPACED and repeated[0] >= UNSPACED)
 
     def _cut(self, held: list[Delta], head: str, repeated: int) -> list[Delta]:
         """The held deltas without the first characters; with the other half of a pair that was cut in two."""

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.model import Delta, Dialect, ToolCallDelta, Usage
@@ -38,6 +38,7 @@ def test_any_exact_continuation_that_repeats_nothing_long_is_joined_as_it_is_r6(
     assert joined(sent, split(rest, cuts), exact=True) == rest
 
 
+@example(text="c aaa aab ab a b aa", place=3965, back=0, cuts=[])
 @given(text=words, place=st.integers(0), back=st.integers(0, 200), cuts=st.lists(st.integers(0)))
 def test_however_many_last_words_are_repeated_in_any_pieces_they_are_dropped_r6(
     text: str, place: int, back: int, cuts: list[int]
@@ -78,6 +79,7 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
         ("f(g(x)", ")", "f(g(x))"),
         ("one\n", "\ntwo", "one\n\ntwo"),
         ("to", "o much", "too much"),
+        ("ten aab ", "ab is short", "ten aab ab is short"),
         ("天空是蓝色的", "蓝色的，因为", "天空是蓝色的，因为"),
         ("abc", "", "abc"),
         ("", "abc", "abc"),
