@@ -31,6 +31,8 @@ from ports.queue import MessageQueue
 
 LEASE_MS = 15_000
 """Of a process, renewed by each `positions`: every two seconds while anything waits."""
+TAKEN_MS = 2_000
+"""Of a slot that was taken together with a message, until the process takes it over, or has nobody for it any more."""
 KEPT_MS = 900_000
 PAGE = 500
 QUEUE_SECONDS = 0.1
@@ -66,7 +68,7 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         """The message whose turn it is, if it is of this process; the process whose it is hears of it."""
         if not self._own:
             return None
-        bounds = (self._slots, LEASE_MS, TENANT)
+        bounds = (self._slots, TAKEN_MS, TENANT)
         args: list[str | int] = [self._process, MAX_COST, LINES, PROCESS, PROCESS_MS, *bounds, *passed_over]
         keys = (MESSAGES, RING, DEFICITS, OWNERS, HOLDERS)
         try:

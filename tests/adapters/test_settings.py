@@ -321,3 +321,8 @@ def test_trusted_proxies_are_networks_and_the_keys_file_has_an_absolute_path(tmp
 def test_a_proxy_that_is_no_address_is_an_error(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^HEADGATE_TRUSTED_PROXIES: got .*; takes addresses or networks"):
         get_settings({"HEADGATE_TRUSTED_PROXIES": wrong})
+
+
+def test_operators_are_names_of_tenants() -> None:
+    assert get_settings({"CB_OPERATORS": "ops, oncall,"}).breaker.operator_tenants == {"ops", "oncall"}
+    assert get_settings({}).breaker.operator_tenants == frozenset()

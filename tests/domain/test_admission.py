@@ -233,3 +233,26 @@ async def test_a_message_whose_ticket_has_gone_is_passed_over_q6() -> None:
     await service.leave(waiting)
     running.cancel()
     assert len(slots) == 0
+
+
+async def test_who_is_poked_looks_at_once_q4() -> None:
+    service, slots, _, clock = fleet_admission()
+    slots.taken = True
+    waiting = await service.enter(A, "s1", "t")
+    slots.taken = False
+    service.poke()
+    await clock.advance(0)
+    assert waiting.granted.done()
+    await service.leave(waiting)
+
+
+async def test_an_estimate_needs_a_second_of_starts_q5() -> None:
+    service, _, _, clock = fleet_admission()
+    for number in range(4):
+        await service.leave(await service.enter(A, f"s{number}", "t"))
+    holder, waiting = await service.enter(A, "s5", "t"), await service.enter(A, "s6", "t")
+    assert service.status(waiting).estimated_wait is None
+    await clock.advance(2.0)
+    assert service.status(waiting).estimated_wait is not None
+    for ticket in (waiting, holder):
+        await service.leave(ticket)
