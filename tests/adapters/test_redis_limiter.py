@@ -227,6 +227,21 @@ async def test_a_settlement_is_forgotten_by_no_process() -> None:
         assert (await here.admit(ACME, Cost(0, 0))).tokens == Quota(600, 60, 0, 90.0)
 
 
+@pytest.mark.parametrize("losses", [0, 1, 2, 3])
+async def test_a_settlement_whose_replies_are_lost_is_done_once(losses: int) -> None:
+    """L4, fault 8: it is tried again, under one operation id."""
+    async with fleet(TIERS, [0.0]) as one:
+        (limiter,) = one.limiters
+        await limiter.admit(ACME, Cost(1, 500))
+        one.client.lose_replies = losses
+        await limiter.settle(ACME, 500, 400)
+        assert one.client.lose_replies == 0
+        assert (await limiter.admit(ACME, Cost(0, 0))).tokens == Quota(600, 60, 200, 40.0)
+        one.client.lose_replies = losses
+        await limiter.settle(ACME, 400, 450)
+        assert (await limiter.admit(ACME, Cost(0, 0))).tokens == Quota(600, 60, 150, 45.0)
+
+
 async def test_numbers_beyond_any_limit_change_nothing_that_they_should_not() -> None:
     """A provider that counts nonsense costs its caller no more than a long wait."""
     async with fleet({"default": Tier(6, 1, 1)}, [0.0]) as one:

@@ -181,6 +181,20 @@ async def test_the_keeper_renews_until_it_is_closed() -> None:
         assert tasks - {task.get_name() for task in asyncio.all_tasks()} == {"slots"}
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_slot_that_nobody_waits_for_any_more_comes_back_at_once(turns: int) -> None:
+    """L6: cancelled before, while and after Redis was asked."""
+    async with fleet() as one:
+        here = one.start()
+        asking = asyncio.create_task(here.acquire(ACME, "a"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        (done,) = await asyncio.gather(asking, return_exceptions=True)
+        await one.advance(0.5)
+        assert await one.in_use() == int(done is True)
+
+
 async def random_life(slots: RedisSlots, number: int) -> int:
     """One holder's life: asks, holds, and gives back, whatever happens to it. Whether it was refused."""
     held = await slots.acquire(Caller(f"t{number % 7}"), f"{id(slots)}-{number}")
@@ -254,6 +268,7 @@ async def test_without_redis_each_process_keeps_to_the_bounds(
     """L6, faults 2 and 4: decided in time, and what runs is counted when Redis is back."""
     slots = RedisSlots(client, SystemClock(), 4, lambda caller: 3)
     assert await slots.acquire(ACME, "before")
+    await slots.synchronise()  # the next renewal is far away, if nothing happens
     (server.kill if fault == "kill" else server.pause)()
     started = time.perf_counter()
     assert await slots.acquire(ACME, "a")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from adapters.redis.client import HOT_SECONDS, RedisClient
 from adapters.redis.connection import Connector
+from adapters.redis.errors import RedisUnavailableError
 from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
 from tests.redis_cases import later, unheard, untimed
@@ -18,6 +19,8 @@ class StillRedisClient(RedisClient):
     """Runs our scripts with the time that the key `NOW` holds. `advance` moves it, and what Redis would expire."""
 
     now_us = START_US
+    lose_replies = 0
+    """So many of the next scripts run, and nobody hears of it."""
 
     async def evalsha(
         self,
@@ -28,7 +31,11 @@ class StillRedisClient(RedisClient):
         timeout: float = HOT_SECONDS,
         read: bool = False,
     ) -> Reply:
-        return await super().evalsha(still(script), keys, args, timeout=max(timeout, 5.0), read=read)
+        reply = await super().evalsha(still(script), keys, args, timeout=max(timeout, 5.0), read=read)
+        if self.lose_replies:
+            self.lose_replies -= 1
+            raise RedisUnavailableError("CONNECTION", maybe_executed=True)
+        return reply
 
     async def set_time(self, now_us: int) -> None:
         self.now_us = now_us
