@@ -80,8 +80,10 @@ class Attempts:
                     raise
                 if reaction(error).then is not Then.CALLER or last is None:
                     last, rest = error, self._router.after(error, target, rest)
-                itself = not rest and again and reaction(error).retry and progress.batches != batches
-                if itself and self._budget.withdraw():
+                # A target that may be tried again may finish its own answer too, once.
+                left = progress.deadline - self._clock.monotonic()
+                itself = not rest and again and progress.batches != batches
+                if itself and self._router.retry_delay(error, 1, left) is not None and self._budget.withdraw():
                     rest, again = [target], False
             else:
                 if complete is not None:
@@ -119,7 +121,7 @@ class Attempts:
                 verdict = True
             except ProviderError as error:
                 if error.retryable:
-                    await self._breakers.failed(target.name, holder, error.retry_after or 0.0)
+                    await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
                     verdict = True
                 delay = self._router.retry_delay(error, attempt, progress.deadline - self._clock.monotonic())
                 # Who rescues an answer is asked once: somebody is waiting in the middle of a sentence.
