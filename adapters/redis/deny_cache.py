@@ -1,6 +1,6 @@
 """The deny-cache: what Redis has just refused is refused again without asking it (L3)."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from adapters.memory.gcra import SECOND
 from adapters.redis.limits import Limits, Missing
@@ -10,18 +10,20 @@ FRESH = SECOND
 """Redis is asked again after that, even if Retry-After is longer: another replica may have given tokens back."""
 
 
-class _Known(NamedTuple):
+@dataclass(slots=True)
+class _Known:
     missing: Missing
     sent: int
     received: int
+    asked: int
 
 
 class DenyCache:
     """What Redis last said of each of at most `max_callers` that were refused of late.
 
+    It knows what was missing in the buckets, so it lets pass, to be asked of Redis, only what would pass if nobody else
+    had taken any since: all that has come back, counted from before Redis was asked, less what was let pass already.
     Times are nanoseconds, monotonic.
-    It knows what was missing in the buckets, so it refuses what would not pass even if all that has come back since
-    was still there, counted from before Redis was asked; a smaller cost that might pass is left to Redis.
     """
 
     def __init__(self, max_callers: int) -> None:
@@ -41,10 +43,10 @@ class DenyCache:
         self._known.pop(caller, None)
         if len(self._known) >= self._max_callers:
             del self._known[next(iter(self._known))]
-        self._known[caller] = _Known(missing, sent, received)
+        self._known[caller] = _Known(missing, sent, received, received)
 
     def forget(self, caller: Caller) -> None:
-        """Its tokens were corrected."""
+        """What is known of it does not hold any more."""
         self._known.pop(caller, None)
 
     def refuse(self, caller: Caller, limits: Limits, cost: Cost, now: int) -> Verdict | None:
@@ -52,10 +54,15 @@ class DenyCache:
         known = self._known.get(caller)
         if known is None:
             return None
-        if now - known.received >= FRESH:
+        stale = now - known.asked >= FRESH
+        after = limits.take(known.missing, now - known.sent, cost)
+        if stale and after is not None:
             del self._known[caller]
-            return None
-        if limits.admit(known.missing, now - known.sent, cost):
-            return None
-        # Counted from when the reply came: a little long is right for who waits, short would be refused again.
-        return limits.verdict(known.missing, now - known.received, cost, admitted=False)
+        elif stale:
+            known.asked = now  # by one call: the others wait for what it hears
+        elif after is not None:
+            known.missing = after
+        else:
+            # Counted from when the reply came: a little long is right for who waits, short would be refused again.
+            return limits.verdict(known.missing, now - known.received, cost, admitted=False)
+        return None

@@ -78,6 +78,7 @@ class RedisLimiter(Limiter, Occupancy):
         try:
             reply = await self._client.evalsha(CHARGE, (_key(caller),), args, timeout=DECISION_SECONDS)
         except RedisClientError:
+            self._refusals.forget(caller)
             return await self._decide_alone(caller, limits, cost)
         admitted, missing = _decoded(reply)
         if not admitted or caller in self._refusals:

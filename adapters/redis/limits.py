@@ -28,12 +28,11 @@ class Limits(NamedTuple):
         """Whether full buckets have that much."""
         return cost.requests <= self.requests.limit and cost.tokens <= self.tokens.limit
 
-    def admit(self, missing: Missing, elapsed: int, cost: Cost) -> bool:
-        """Whether both have that much, if nobody took any since."""
-        return (
-            self.requests.take(missing.requests, elapsed, cost.requests) is not None
-            and self.tokens.take(missing.tokens, elapsed, cost.tokens) is not None
-        )
+    def take(self, missing: Missing, elapsed: int, cost: Cost) -> Missing | None:
+        """What is missing, counted from the same moment, after `cost` was taken; None if it does not pass."""
+        requests = self.requests.take(missing.requests, elapsed, cost.requests)
+        tokens = self.tokens.take(missing.tokens, elapsed, cost.tokens)
+        return None if requests is None or tokens is None else Missing(requests, tokens)
 
     def verdict(self, missing: Missing, elapsed: int, cost: Cost, *, admitted: bool) -> Verdict:
         """The decision on `cost`, with the quotas as they stand and the time after which it passes."""
