@@ -10,7 +10,7 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
-from domain.errors import StreamLogFullError
+from domain.errors import StreamLogFullError, StreamNotResumableError
 from domain.model import Batch, Delta, Lease, ToolCallDelta
 from tests.contracts.events import END, append, deltas, follow, info, read_to_end, result, waiting_read
 
@@ -186,3 +186,14 @@ def test_a_stream_is_dropped_once() -> None:
     store.drop(stream)
     assert store.get(stream.info.stream_id) is store.holder("key") is None
     assert store.occupancy()["headgate_stream_log_bytes"]() == 0
+
+
+async def test_a_reader_comes_to_the_end_of_what_is_here_and_is_told_that_the_rest_is_lost() -> None:
+    """S5: a log that is a copy of another may lose it."""
+    stream = MemoryStream(info(), None)
+    stream.events += deltas(2)
+    reader = MemoryReader(stream, None)
+    stream.lost = True
+    assert await reader.read() == Batch(0, deltas(2))
+    with pytest.raises(StreamNotResumableError):
+        await reader.read()
