@@ -207,7 +207,7 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
     }
 
 
-def test_redis_s_going_and_coming_are_lines() -> None:
+def test_a_store_s_going_and_coming_are_lines() -> None:
     stream = configured()
     log_redis_state(serves=False, reason="TIMEOUT")
     log_redis_state(serves=True, reason="")

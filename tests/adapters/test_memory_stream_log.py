@@ -193,6 +193,7 @@ async def test_a_reader_comes_to_the_end_of_what_is_here_and_is_told_that_the_re
     stream = MemoryStream(info(), None)
     stream.events += deltas(2)
     reader = MemoryReader(stream, None)
+    assert reader.resumable
     stream.lost = True
     assert await reader.read() == Batch(0, deltas(2))
     with pytest.raises(StreamNotResumableError):
