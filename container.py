@@ -19,6 +19,7 @@ from adapters.key_file import FileApiKeys
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
+from adapters.memory.dead_letters import MemoryDeadLetters
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
@@ -37,6 +38,7 @@ from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
 from adapters.redis.connection import connector
+from adapters.redis.dead_letters import RedisDeadLetters
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.keys import RedisApiKeys
 from adapters.redis.limiter import RedisLimiter
@@ -63,6 +65,7 @@ from domain.services.sweeper import Sweeper
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
+from ports.dead_letters import DeadLetters
 from ports.fleet import Fleet
 from ports.keys import ApiKey, ApiKeys
 from ports.limiter import Limiter
@@ -133,6 +136,10 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
     if client is None or not isinstance(log, RedisStreamLog):
         return MemoryMessageQueue(depth, line)
     return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent)
+
+
+def _dead_letters(client: RedisClient | None) -> DeadLetters:
+    return MemoryDeadLetters() if client is None else RedisDeadLetters(client)
 
 
 def _callers(settings: Settings) -> Callers:
@@ -228,13 +235,19 @@ def _breakers(settings: Settings, clock: Clock, board: BreakerBoard, policy: Bre
 
 
 def _fleet(
-    client: RedisClient | None, log: StreamLog, slots: Slots, board: BreakerBoard, clock: Clock, ids: StreamIds
+    client: RedisClient | None,
+    log: StreamLog,
+    slots: Slots,
+    board: BreakerBoard,
+    queue: MessageQueue,
+    clock: Clock,
+    ids: StreamIds,
 ) -> RedisFleet | None:
-    if client is None or not (
-        isinstance(log, RedisStreamLog) and isinstance(slots, RedisSlots) and isinstance(board, RedisBreakerBoard)
-    ):
+    if client is None or not (isinstance(log, RedisStreamLog) and isinstance(slots, RedisSlots)):
         return None
-    return RedisFleet(client, log, slots, board, clock, ids.adopt)
+    if not (isinstance(board, RedisBreakerBoard) and isinstance(queue, RedisMessageQueue)):
+        return None
+    return RedisFleet(client, log, slots, board, queue, clock, ids.adopt)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -271,6 +284,7 @@ class Container(containers.DeclarativeContainer):
     limiter = providers.Singleton(_limiter, settings, clock, redis_client)
     slots = providers.Singleton(_slots, settings, clock, redis_client)
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
+    dead_letters = providers.Singleton(_dead_letters, redis_client)
     breaker_board = providers.Singleton(_breaker_board, clock, redis_client)
     llm_providers = providers.Singleton(_providers, settings, clock)
 
@@ -330,7 +344,15 @@ class Container(containers.DeclarativeContainer):
             total=settings.provided.stream.total_timeout,
         ),
     )
-    admission = providers.Singleton(Admission, clock, limiter, slots, queue, providers.Callable(_tier_of, settings))
+    admission = providers.Singleton(
+        Admission,
+        clock,
+        limiter,
+        slots,
+        queue,
+        providers.Callable(_tier_of, settings),
+        wait=settings.provided.queue.max_wait,
+    )
     generations = providers.Singleton(
         Generations,
         clock,
@@ -341,8 +363,8 @@ class Container(containers.DeclarativeContainer):
         recorder,
         tracker,
         sweeper,
+        dead_letters,
         providers.Callable(_signals, stream_log),
-        queue_wait=settings.provided.queue.max_wait,
     )
     stream_service = providers.Singleton(
         StreamService,
@@ -357,7 +379,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         sweeper,
     )
-    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, breaker_board, clock, stream_ids)
+    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, breaker_board, queue, clock, stream_ids)
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,
@@ -372,22 +394,3 @@ class Container(containers.DeclarativeContainer):
         breaker_board,
         fleet,
     )
-
-
-def plugged(container: Container) -> dict[str, str]:
-    """What is plugged into each port, for `headgate check`."""
-    ports = {
-        "clock": container.clock(),
-        "cache": container.cache(),
-        "stream log": container.stream_log(),
-        "limiter": container.limiter(),
-        "slots": container.slots(),
-        "queue": container.queue(),
-        "breaker board": container.breaker_board(),
-        "API keys": container.api_keys(),
-    }
-    adapters = {port: type(adapter).__name__ for port, adapter in ports.items()}
-    if (l2 := container.l2_cache()) is not None:
-        adapters["cache"] += f", then {type(l2).__name__}"
-    adapters["recorder"] = str(container.recorder())
-    return adapters | {f"provider {name}": type(one).__name__ for name, one in container.llm_providers().items()}

@@ -259,21 +259,6 @@ class OutagePolicy(StrEnum):
     ALLOW = "allow"
 
 
-MAX_COST = 4
-"""The most that one request costs in the queue's round robin."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueMessage:
-    """A request that waits for a slot; `cost` is 1 to MAX_COST, `weight` and `limit` (slots at once) its tier's."""
-
-    stream_id: str
-    tenant: str
-    cost: int = 1
-    weight: int = 1
-    limit: int = 10**6
-
-
 @dataclass(frozen=True, slots=True)
 class BreakerState:
     """An open breaker as the fleet sees it.
@@ -307,6 +292,8 @@ class Outcome(StrEnum):
     REJECTED_FULL = "rejected_full"
     REJECTED_RATE = "rejected_rate"
     EXPIRED = "expired"
+    LOST = "lost"
+    """Another process ended its stream, as this one had not been heard of for a lease."""
 
 
 class CacheStatus(StrEnum):

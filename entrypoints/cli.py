@@ -1,4 +1,4 @@
-"""The command line: serve, check, keys, ask."""
+"""The command line: serve, worker, check, keys, queue, ask."""
 
 import argparse
 import asyncio
@@ -6,15 +6,19 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 
+import uvloop
+
 from adapters.observability.logging import configure_logging, get_logger
 from adapters.settings import Settings, get_settings
-from adapters.settings_report import settings_report, settings_warnings
-from container import Container, plugged
+from adapters.settings_report import settings_warnings
+from container import Container
 from domain.errors import ConfigurationError
 from entrypoints.ask import ask
+from entrypoints.check import check
 from entrypoints.keys import add_keys_parser, run_keys
 from entrypoints.main import build_app
 from entrypoints.server import DrainingServer
+from entrypoints.worker import work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,12 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "serve":
             return _serve(get_settings(), options)
         if options.command == "check":
-            return _check(get_settings())
+            print("\n".join(check(get_settings())))  # noqa: T201 - a command line prints
+            return 0
+        if options.command == "worker":
+            return _work(get_settings())
         if options.command == "keys":
             return asyncio.run(_keys(get_settings(), options))
         return ask(options.prompt, url=options.url, model=options.model, key=options.key)
     except ConfigurationError as error:
-        print(error.message, file=sys.stderr)  # noqa: T201 - a command line prints
+        print(error.message, file=sys.stderr)  # noqa: T201
         return 2
 
 
@@ -41,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--allow-anonymous", action="store_true", help="be open to the network without API keys")
     commands.add_parser("check", help="validate the configuration and say what is plugged into what")
+    commands.add_parser("worker", help="serve the queue of a fleet, without a door")
     add_keys_parser(commands)
     question = commands.add_parser("ask", help="stream an answer in the terminal, through a running service")
     question.add_argument("prompt")
@@ -72,6 +80,12 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         drain_timeout=settings.stream.drain_timeout,
         connect=connect,
     ).run()
+    return 0
+
+
+def _work(settings: Settings) -> int:
+    configure_logging(settings.logging.level, settings.logging.format)
+    uvloop.run(work(Container(settings=settings), settings.stream.drain_timeout))
     return 0
 
 
@@ -111,10 +125,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check(settings: Settings) -> int:
-    container = Container(settings=settings)
-    build_app(container)
-    print("\n".join(settings_report(settings, plugged(container))))  # noqa: T201
-    return 0

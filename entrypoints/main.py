@@ -14,6 +14,7 @@ from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
+from entrypoints.lifecycle import running
 
 NATIVE_GRACE = 30.0
 HOLD_SECONDS = 10.0
@@ -51,30 +52,14 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        if fleet is not None:
-            await fleet.start()
-        await container.key_refresh().refresh()
-        refreshing = asyncio.create_task(container.key_refresh().run(), name="key refresh")
-        running = [
-            asyncio.create_task(sweeper.run(), name="sweeper"),
-            asyncio.create_task(container.admission().run(), name="admission"),
-        ]
-        try:
-            yield
-        finally:
-            refreshing.cancel()  # before the client that it reads with
-            await asyncio.gather(refreshing, return_exceptions=True)
-            await container.generations().aclose()
-            if fleet is not None:
-                await fleet.aclose()
-            for provider in container.llm_providers().values():
-                await provider.aclose()
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            tracing = container.tracing()
-            if tracing is not None:
-                await asyncio.to_thread(tracing.close)
+        async with running(container):
+            await container.key_refresh().refresh()
+            refreshing = asyncio.create_task(container.key_refresh().run(), name="key refresh")
+            try:
+                yield
+            finally:
+                refreshing.cancel()  # before the client that it reads with
+                await asyncio.gather(refreshing, return_exceptions=True)
 
     contexts = RequestContexts(
         container.callers(), container.tracker(), max_grace=settings.stream.max_grace, proxies=settings.access.proxies

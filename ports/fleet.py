@@ -5,6 +5,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from domain.model import Lease, StreamInfo
+
 
 class FleetEvent(StrEnum):
     """What one process may tell another."""
@@ -14,7 +16,9 @@ class FleetEvent(StrEnum):
     CANCEL = "cancel"
     """Somebody cancels a stream of yours."""
     SLOT = "slot"
-    """There may be a slot for one of yours that waits."""
+    """There may be a slot for somebody who waits."""
+    TAKEN = "taken"
+    """A stream of yours is another process's to fill from now on."""
 
 
 class Fleet(Protocol):
@@ -25,8 +29,14 @@ class Fleet(Protocol):
         """From now on `listener` is called with the id of the stream that the event is about."""
 
     @abstractmethod
+    async def adopt(self, info: StreamInfo, lease: Lease) -> None:
+        """Goes on with a stream of another process, whose lease has passed to this one; all that its log has is here
+        when this returns. Raises `StreamLogUnavailableError` or `StreamLogFullError`."""
+
+    @abstractmethod
     async def read_elsewhere(self, stream_id: str) -> bool:
-        """Whether other processes have readers of this stream; False where that cannot be told.
+        """Whether other processes have readers of this stream, or this one has some from before it filled it; False
+        where that cannot be told.
 
         If they have none, no equal request joins it any more: the caller is about to give it up.
         """

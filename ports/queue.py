@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from domain.model import QueueMessage
+from domain.jobs import QueueMessage
 
 
 class MessageQueue(Protocol):
@@ -16,7 +16,11 @@ class MessageQueue(Protocol):
 
     @abstractmethod
     async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
-        """Removes and returns the message whose turn it is, or None; `passed_over` are tenants whose turn it is not."""
+        """Removes and returns the message whose turn it is, or None; `passed_over` are tenants whose turn it is not.
+
+        One that another process has put comes with a `lease`: from now on its stream is this process's to fill. If this
+        process dies before its stream has any output, the message comes back into the line by a `reclaim` (Q7).
+        """
 
     @abstractmethod
     async def restore(self, message: QueueMessage) -> None:
@@ -25,6 +29,14 @@ class MessageQueue(Protocol):
     @abstractmethod
     async def remove(self, stream_id: str) -> bool:
         """Leaves the line. False if the message is not in it."""
+
+    @abstractmethod
+    async def reclaim(self) -> None:
+        """Puts back what was taken by processes that are dead by now, before there was any output: first of all."""
+
+    @abstractmethod
+    def retire(self) -> None:
+        """From now on only what this process has put is taken: it is about to end."""
 
     @abstractmethod
     async def positions(self) -> Mapping[str, int]:

@@ -22,5 +22,5 @@ class Slots(Protocol):
         """Whether there is any slot for anybody now, as far as this process knows. No I/O."""
 
     @abstractmethod
-    async def release(self, holder: str) -> None:
-        """Gives the slot of `holder` back; nothing happens if it has none."""
+    async def release(self, holder: str) -> bool:
+        """Gives the slot of `holder` back; nothing happens if it has none. Whether anybody may be waiting for one."""

@@ -8,7 +8,7 @@ tenant with one waits one round at most, whatever the others have waiting (Q4).
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 
-from domain.model import MAX_COST, QueueMessage
+from domain.jobs import MAX_COST, QueueMessage
 from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
 
@@ -80,6 +80,12 @@ class MemoryMessageQueue(MessageQueue, Occupancy):
             return False
         self._drop(self._ring[tenant].messages[stream_id])
         return True
+
+    async def reclaim(self) -> None:
+        """What this process has taken dies with it."""
+
+    def retire(self) -> None:
+        """There is nobody else's."""
 
     async def positions(self) -> Mapping[str, int]:
         """Counted in one pass over all."""

@@ -39,14 +39,14 @@ class MemorySlots(Slots, Occupancy):
         """Whether both bounds have room."""
         return self.room() and self._held[caller.tenant] < self._per_caller(caller)
 
-    async def release(self, holder: str) -> None:
+    async def release(self, holder: str) -> bool:
         """Gives the slot back. A tenant without slots leaves nothing behind."""
         tenant = self._tenants.pop(holder, None)
-        if tenant is None:
-            return
-        self._held[tenant] -= 1
-        if not self._held[tenant]:
-            del self._held[tenant]
+        if tenant is not None:
+            self._held[tenant] -= 1
+            if not self._held[tenant]:
+                del self._held[tenant]
+        return True
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How full it is."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisAuthenticationError
+from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.shared_secret import shared_secret
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -27,6 +28,7 @@ class RedisFleet(Occupancy):
         log: RedisStreamLog,
         slots: RedisSlots,
         breakers: RedisBreakerBoard,
+        queue: RedisMessageQueue,
         clock: Clock,
         adopt: Callable[[bytes], None],
     ) -> None:
@@ -34,6 +36,7 @@ class RedisFleet(Occupancy):
         self._slots = slots
         self._log = log
         self._breakers = breakers
+        self._queue = queue
         self._clock = clock
         self._adopt = adopt
         self._connected = False
@@ -70,6 +73,10 @@ class RedisFleet(Occupancy):
         secret = await self._join(secret)
         self._slots.start()
         self._tasks = [asyncio.create_task(self._keep_joined(secret))]
+
+    def enlist(self) -> None:
+        """This process is a worker, which is told of free slots before all others."""
+        self._queue.enlist()
 
     async def aclose(self) -> None:
         """Writes what is on its way and closes all connections."""

@@ -1,44 +1,61 @@
-"""The queue on Redis: one fair line for the fleet, in which every process keeps the requests of its own clients.
+"""The queue on Redis: one fair line for the fleet, whose messages any process can serve.
 
-A message is taken together with its slot, in one script.
-
-Order is the fleet's (deficit round robin, as in `adapters.memory.queue`); a request is served by the process whose turn
-that makes it, which is told through its own key where another process has found a free slot. A process that dies
-takes its requests along: its messages are dropped when their turn comes, within its lease.
+A message is taken together with its slot, in one script; by the process whose client waits, if that is alive and quick,
+as then nothing has to travel; else by any other, and with it the stream: its job is in Redis too, and its lease passes
+to who takes it. What a process took and then died with, before there was any output, comes back into the line.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
+
+import msgspec
 
 from adapters.redis.admission_keys import (
     DEFICITS,
+    DUE,
     HOLDERS,
+    JOBS,
     LINES,
     MESSAGES,
     OWNERS,
     PROCESS_MS,
     RING,
     SEQUENCE,
+    TAKEN,
     TENANT,
+    TOLD,
+    WORKERS,
 )
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
+from adapters.redis.job_codec import UnreadableJobError, decode_job, encode_job
 from adapters.redis.script import Script
-from adapters.redis.stream_mirror import PROCESS
-from domain.model import MAX_COST, QueueMessage
+from adapters.redis.stream_appender import LEASE_SECONDS
+from adapters.redis.stream_follower import PRESENCE_MS
+from adapters.redis.stream_mirror import LOG, META, PROCESS
+from domain.jobs import MAX_COST, QueueMessage
+from domain.model import Lease
 from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
 
 LEASE_MS = 15_000
 """Of a process, renewed by each `positions`: every two seconds while anything waits."""
+STREAM_LEASE_MS = round(LEASE_SECONDS * 1000)
 TAKEN_MS = 2_000
 """Of a slot that was taken together with a message, until the process takes it over, or has nobody for it any more."""
+PATIENCE_MS = 250
+"""How long a process that is told of a slot may take to look, before others serve what it has waiting."""
 KEPT_MS = 900_000
 PAGE = 500
 QUEUE_SECONDS = 0.1
 
 PUT, TAKE, RESTORE = Script("queue_put"), Script("queue_take"), Script("queue_restore")
-REMOVE, POSITIONS = Script("queue_remove"), Script("queue_positions")
+REMOVE, POSITIONS, RECLAIM = Script("queue_remove"), Script("queue_positions"), Script("queue_reclaim")
+LINE = (MESSAGES, RING, DEFICITS)
+TAKEN_OVER = -2
+
+_Taken = tuple[bytes, int, int, int, int, int, int, int, bytes | None]
 
 
 class RedisMessageQueue(MessageQueue, Occupancy):
@@ -56,6 +73,17 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         self._max_depth = max_depth
         self._max_per_tenant = max_per_tenant
         self._own: dict[str, QueueMessage] = {}
+        self._only_own = 0
+        self._worker: tuple[str | int, ...] = ()
+
+    def enlist(self) -> None:
+        """This process is a worker: it is told of slots first, and serves what waits in any process."""
+        self._worker = (self._process, LEASE_MS)
+
+    def retire(self) -> None:
+        """What others have waiting, they keep."""
+        self._only_own = 1
+        self._worker = ()
 
     async def put(self, message: QueueMessage) -> int | None:
         """Joins the line. None also while Redis is away."""
@@ -65,31 +93,51 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         return ahead
 
     async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
-        """The message whose turn it is, if it is of this process; the process whose it is hears of it."""
-        if not self._own:
-            return None
-        bounds = (self._slots, TAKEN_MS, TENANT)
-        args: list[str | int] = [self._process, MAX_COST, LINES, PROCESS, PROCESS_MS, *bounds, *passed_over]
-        keys = (MESSAGES, RING, DEFICITS, OWNERS, HOLDERS)
+        """The message whose turn it is; the process whose it is hears of it first."""
+        keys = (*LINE, OWNERS, HOLDERS, TAKEN, DUE, TOLD, WORKERS)
+        prefixes = (LINES, PROCESS, TENANT, JOBS, META, LOG)
+        times = (PROCESS_MS, self._slots, TAKEN_MS, STREAM_LEASE_MS, KEPT_MS, PRESENCE_MS, PATIENCE_MS)
+        args: list[str | int] = [self._process, MAX_COST, *prefixes, *times, self._only_own, *passed_over]
         try:
             taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
         except RedisClientError:
             return self._take_alone(passed_over)
-        return self._own.pop(taken.decode(), None) if isinstance(taken, bytes) else None
+        if taken is None:
+            return None
+        name, fence, deliveries, wait, cancelled, cost, weight, limit, job = msgspec.convert(taken, _Taken)
+        stream_id = name.decode()
+        own = self._own.pop(stream_id, None)
+        if not fence:
+            return own and replace(own, deliveries=deliveries)
+        try:
+            waiting = decode_job(job or b"")
+        except UnreadableJobError:
+            return None  # of another version of the service, whose processes get it when it comes back
+        lease = Lease(stream_id, fence)
+        return QueueMessage(waiting, wait / 1000, cost, weight, limit, deliveries, lease, bool(cancelled))
 
     async def restore(self, message: QueueMessage) -> None:
         """First of its tenant again. What cannot be told to Redis now joins again when its place is asked for."""
-        self._own[message.stream_id] = message
-        args = (message.stream_id, message.tenant, message.cost, _entry(message, self._process), LINES)
-        await self._tell(RESTORE, (MESSAGES, RING, DEFICITS), args)
+        owner, wait = "-", max(0, round(message.wait * 1000))
+        if message.lease is None:
+            self._own[message.stream_id] = message
+            owner = self._process
+        place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, KEPT_MS)
+        await self._tell(RESTORE, (*LINE, TAKEN, DUE), (message.stream_id, message.tenant, *place))
 
     async def remove(self, stream_id: str) -> bool:
-        """Leaves the line."""
+        """Leaves the line; not what another process has taken over."""
         message = self._own.pop(stream_id, None)
         if message is None:
             return False
-        await self._tell(REMOVE, (MESSAGES, RING, DEFICITS), (stream_id, message.tenant, LINES))
+        keys = (*LINE, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
+        await self._tell(REMOVE, keys, (stream_id, message.tenant, LINES))
         return True
+
+    async def reclaim(self) -> None:
+        """A few at a time: it is asked for each second, in each process."""
+        args = (LINES, META, JOBS, KEPT_MS, PAGE, *self._worker)
+        await self._tell(RECLAIM, (*LINE, TAKEN, DUE, OWNERS, WORKERS), args)
 
     async def positions(self) -> Mapping[str, int]:
         """Of those who wait in this process. Who is not in the line any more, as Redis lost it, joins it again."""
@@ -118,12 +166,16 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         return None
 
     async def _put(self, message: QueueMessage) -> int | None:
-        bounds = (self._max_depth, self._max_per_tenant, LINES, KEPT_MS, LEASE_MS)
-        args = (message.stream_id, message.tenant, _entry(message, self._process), self._process, *bounds)
+        stream_id = message.stream_id
+        bounds = (self._max_depth, self._max_per_tenant, LINES, KEPT_MS, LEASE_MS, round(message.wait * 1000))
+        args = (stream_id, message.tenant, _numbers(message), self._process, *bounds, encode_job(message.job))
+        keys = (MESSAGES, RING, SEQUENCE, OWNERS, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
         try:
-            ahead = await self._client.evalsha(PUT, (MESSAGES, RING, SEQUENCE, OWNERS), args, timeout=QUEUE_SECONDS)
+            ahead = await self._client.evalsha(PUT, keys, args, timeout=QUEUE_SECONDS)
         except RedisClientError:
             return None
+        if ahead == TAKEN_OVER:
+            self._own.pop(stream_id, None)
         return ahead if isinstance(ahead, int) and ahead >= 0 else None
 
     async def _tell(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> None:
@@ -133,9 +185,9 @@ class RedisMessageQueue(MessageQueue, Occupancy):
             return
 
 
-def _entry(message: QueueMessage, process: str) -> str:
-    """As the scripts read it; a tenant may have spaces in it, so it is last."""
-    return f"{message.cost} {message.weight} {message.limit} {process} {message.tenant}"
+def _numbers(message: QueueMessage) -> str:
+    """As the scripts have it."""
+    return f"{message.cost} {message.weight} {message.limit}"
 
 
 def _pages(messages: list[QueueMessage]) -> Iterator[list[QueueMessage]]:

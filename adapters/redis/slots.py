@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from adapters.memory.slots import MemorySlots
-from adapters.redis.admission_keys import HOLDERS, LINES, MESSAGES, PROCESS_MS, RING, TENANT
+from adapters.redis.admission_keys import HOLDERS, LINES, MESSAGES, OWNERS, PROCESS_MS, RING, TENANT, WORKERS
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
 from adapters.redis.script import Script
@@ -28,7 +28,9 @@ MAX_REFUSED = 10_000
 MAX_RETURNS = 10_000
 """What is not told to Redis is over with its lease."""
 
-BACK, POKE = (HOLDERS, RING, MESSAGES), (LINES, PROCESS, PROCESS_MS)
+BACK, POKE = (HOLDERS, RING, MESSAGES, OWNERS, WORKERS), (LINES, PROCESS, PROCESS_MS)
+UNTOLD = 2
+"""Somebody waits, but there is nobody to be told."""
 ACQUIRE, RENEW, RELEASE = Script("slots_acquire"), Script("slots_renew"), Script("slots_release")
 
 
@@ -99,19 +101,23 @@ class RedisSlots(Slots, Occupancy):
         refused = (self._refused.get(None, 0.0), self._refused.get(caller.tenant, 0.0))
         return now >= max(refused) and self._own.free(caller)
 
-    async def release(self, holder: str) -> None:
-        """Gives the slot back; if Redis cannot be told now, it is soon, or the lease ends."""
+    async def release(self, holder: str) -> bool:
+        """Gives the slot back; if Redis cannot be told now, it is soon, or the lease ends.
+
+        Who waits elsewhere hears of it. True if somebody waits whom only this process can serve.
+        """
         tenant = self._tenants.pop(holder, None)
         if tenant is None:
-            return
+            return False
         await self._own.release(holder)
         self._refused.clear()
         try:
-            await self._client.evalsha(RELEASE, (*BACK, TENANT + tenant), (*POKE, holder))
+            return await self._client.evalsha(RELEASE, (*BACK, TENANT + tenant), (*POKE, holder)) == UNTOLD
         except (RedisClientError, asyncio.CancelledError) as error:
             self._give_back_later(holder, tenant)
             if isinstance(error, asyncio.CancelledError):
                 raise
+            return False
 
     def _give_back_later(self, holder: str, tenant: str) -> None:
         if len(self._returns) < MAX_RETURNS:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from adapters.memory.stream_store import StreamStore
+from adapters.redis.admission_keys import MESSAGES, TAKEN
 from adapters.redis.client import HOT_SECONDS, RedisClient
 from adapters.redis.errors import RedisClientError
 from adapters.redis.event_codec import encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
-from domain.model import TERMINAL, Complete, Event, Failed
+from domain.model import TERMINAL, Complete, Event, Failed, Status
 from ports.clock import Clock
 
 LEASE_SECONDS = 15.0
@@ -34,6 +35,17 @@ WATCH = Script("stream_watch")
 def kept_open_ms(retention: float) -> int:
     """How long the keys of an open stream live on without a renewal; milliseconds."""
     return round((LEASE_SECONDS + retention) * 1000)
+
+
+def _closes(events: Sequence[Event]) -> int:
+    """What these events do to their stream, as the script wants to know it."""
+    if not events:
+        return 0
+    last = events[-1]
+    if isinstance(last, TERMINAL):
+        return 2 if isinstance(last, Complete) else 1
+    # Who waits is told so before anything else: if the last is a status, all are.
+    return 3 if isinstance(last, Status) else 0
 
 
 class StreamAppender:
@@ -113,6 +125,19 @@ class StreamAppender:
         elif mirror.resumable:
             self._degrade(mirror)
 
+    def adopt(self, mirror: StreamMirror) -> None:
+        """Goes on with another process's stream: all that its log has is here."""
+        mirror.acked, mirror.acked_at = len(mirror.events), self._clock.monotonic()
+        mirror.owned = True
+        self.begin(mirror)
+
+    def release(self, mirror: StreamMirror) -> None:
+        """Another process goes on with it: what it has not is nobody's business any more."""
+        self._open.discard(mirror)
+        mirror.owned = False
+        mirror.give_up()
+        self._fenced(mirror)
+
     async def _fly(self) -> None:
         """One round trip for the streams that have something to write, or a lease to renew."""
         flight: list[tuple[StreamMirror, int]] = []
@@ -125,9 +150,7 @@ class StreamAppender:
             del self._dirty[mirror]
             events = mirror.unsent()
             payload = encode_events(events) if events else b""
-            closes = 0
-            if events and isinstance(events[-1], TERMINAL):
-                closes = 2 if isinstance(events[-1], Complete) else 1
+            closes = _closes(events)
             info = b"" if mirror.acked else encode_info(mirror.info)
             keys += (mirror.meta_key, mirror.log_key)
             args += (mirror.fence, mirror.acked, len(events), closes, payload, info)
@@ -166,12 +189,10 @@ class StreamAppender:
 
     def _refused(self, mirror: StreamMirror) -> None:
         """The lease is over. Whoever was cut off goes on for its own readers; whoever slept has nothing to say."""
-        self._open.discard(mirror)
         if mirror.resumable:
-            mirror.owned = False
-            mirror.give_up()
-            self._fenced(mirror)
+            self.release(mirror)
         else:
+            self._open.discard(mirror)
             self._abandoned.append(mirror)
             self._work.set()
 
@@ -195,6 +216,6 @@ class StreamAppender:
         """Closes the log of a stream that goes on here alone, so that nobody waits for the rest of it (S14)."""
         args = (self._process, 0, encode_events([NOT_RESUMABLE]), self._retention_ms)
         try:
-            await self._client.evalsha(WATCH, (mirror.meta_key, mirror.log_key), args)
+            await self._client.evalsha(WATCH, (mirror.meta_key, mirror.log_key, MESSAGES, TAKEN), args)
         except RedisClientError:
             return  # whoever follows it finds its lease over, and ends it as one whose producer is dead

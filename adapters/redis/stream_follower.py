@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from adapters.memory.stream_store import StreamStore
+from adapters.redis.admission_keys import MESSAGES, TAKEN
 from adapters.redis.client import RedisClient
 from adapters.redis.dedicated import DedicatedConnection
 from adapters.redis.errors import RedisClientError
@@ -82,10 +83,18 @@ class StreamFollower:
         return await asyncio.shield(finding)
 
     def adopt(self, mirror: StreamMirror) -> None:
-        """Goes on reading a stream that this process filled until another took it."""
+        """Goes on reading a stream that this process filled until another took it; if anybody reads it here."""
+        if not mirror.readers:
+            self._left(mirror)
+            return
         mirror.on_left = self._left
         self._followed[mirror.info.stream_id] = mirror
         self._own(self._watch(mirror))
+
+    def release(self, mirror: StreamMirror) -> None:
+        """Follows it no more: this process fills it from now on."""
+        self._followed.pop(mirror.info.stream_id, None)
+        mirror.on_left = None
 
     async def run(self) -> None:
         """Reads until it is cancelled."""
@@ -199,7 +208,7 @@ class StreamFollower:
         return True
 
     def _show(self, mirror: StreamMirror, events: list[Event]) -> None:
-        if not events or mirror.closed or mirror.lost:
+        if not events or mirror.closed or mirror.lost or mirror.owned:
             return
         self._store.reserve(mirror, events)
         mirror.pending += events
@@ -218,7 +227,7 @@ class StreamFollower:
         except RedisClientError:
             whole = False
         now = self._clock.monotonic()
-        if whole or mirror.closed:
+        if whole or mirror.closed or mirror.owned:
             mirror.stalled_at = None
         elif mirror.stalled_at is None:
             mirror.stalled_at = now
@@ -230,7 +239,7 @@ class StreamFollower:
         mirror.lose()
 
     def _left(self, mirror: StreamMirror) -> None:
-        """The last reader here has gone: the process that fills it wants to know (S7)."""
+        """No reader is left here: the process that fills it wants to know (S7)."""
         self._forget(mirror)
         self._own(self.signal("left", mirror.info.stream_id))
 
@@ -248,8 +257,8 @@ class StreamFollower:
             return
 
     @staticmethod
-    def _keys(stream_id: str) -> tuple[str, str]:
-        return f"{META}{stream_id}}}", f"{LOG}{stream_id}}}"
+    def _keys(stream_id: str) -> tuple[str, str, str, str]:
+        return f"{META}{stream_id}}}", f"{LOG}{stream_id}}}", MESSAGES, TAKEN
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

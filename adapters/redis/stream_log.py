@@ -39,6 +39,7 @@ FENCE = 1
 """Of whoever begins a stream; each takeover counts on."""
 CLAIM_SECONDS = 0.05
 GOODBYE_SECONDS = 1.0
+TAKEN = str(FleetEvent.TAKEN)
 
 OPEN = Script("stream_open")
 READERS = Script("stream_readers")
@@ -65,7 +66,8 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         self.process = self._process = secrets.token_hex(8)
         """The name of this process in the fleet."""
         self._store = StreamStore[StreamMirror](clock, retention, max_bytes, max_stream_bytes)
-        self._listeners: dict[str, Callable[[str], None]] = {}
+        self._listeners: dict[str, Callable[[str], None]] = {TAKEN: self._taken}
+        self._on_taken: Callable[[str], None] | None = None
         self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners)
         self._appender = StreamAppender(client, clock, self._store, self._process, retention, self._follower.adopt)
         self._claiming: dict[str, asyncio.Future[StreamInfo | None]] = {}
@@ -168,10 +170,42 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
 
     def listen(self, event: FleetEvent, listener: Callable[[str], None]) -> None:
         """Whom to tell what other processes say."""
-        self._listeners[event] = listener
+        if event is FleetEvent.TAKEN:
+            self._on_taken = listener
+        else:
+            self._listeners[event] = listener
+
+    async def adopt(self, info: StreamInfo, lease: Lease) -> None:
+        """Takes up a stream: what is known of it here already, and whoever reads it here, stays."""
+        stream_id = info.stream_id
+        try:
+            while self._follower.finding(stream_id):
+                await self._follower.find(stream_id)
+            mirror = self._store.get(stream_id)
+            if mirror is None:
+                mirror = StreamMirror(info, None, 0, self._clock.monotonic())
+                self._store.add(mirror)
+            await self._follower.load(mirror)
+        except RedisClientError as error:
+            raise StreamLogUnavailableError.from_exception(error, details={"word": error.word}) from error
+        self._follower.release(mirror)
+        mirror.fence = lease.fence
+        self._appender.adopt(mirror)
+
+    def _taken(self, message: str) -> None:
+        """Another process has the lease of one of ours: its fence and the stream's id."""
+        fence, _, stream_id = message.partition(" ")
+        mirror = self._store.get(stream_id)
+        if mirror is not None and mirror.owned and mirror.fence < int(fence):
+            self._appender.release(mirror)
+            if self._on_taken is not None:
+                self._on_taken(stream_id)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""
+        mirror = self._store.get(stream_id)
+        if mirror is not None and mirror.readers:
+            return True
         try:
             return bool(await self._client.evalsha(READERS, (f"{META}{stream_id}}}",)))
         except RedisClientError:

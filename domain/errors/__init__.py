@@ -7,6 +7,7 @@ SSEBaseError
     QueueError
         QueueFullError
         QueueTimeoutError
+        DeliveryFailedError
     ProviderError
         ProviderTimeoutError
         ProviderConnectionError
@@ -66,7 +67,7 @@ from domain.errors.provider import (
     ProviderTruncatedError,
     ProviderUnavailableError,
 )
-from domain.errors.queue import QueueError, QueueFullError, QueueTimeoutError
+from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError, QueueTimeoutError
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
@@ -105,6 +106,7 @@ __all__ = [
     "CacheError",
     "CircuitBreakerOpenError",
     "ConfigurationError",
+    "DeliveryFailedError",
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
     "ForbiddenParameterError",

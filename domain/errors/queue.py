@@ -20,3 +20,10 @@ class QueueTimeoutError(QueueError):
     """The request waited longer than it may for a slot."""
 
     code = "queue_timeout"
+
+
+class DeliveryFailedError(QueueError):
+    """The request was begun as often as it may be, and each time the process died before it had answered anything."""
+
+    code = "failed"
+    retryable = False

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import MAX_COST, Caller, CompletionRequest, Cost, QueueMessage, Status, StatusState, Tier, Verdict
+from domain.jobs import MAX_COST, Job, QueueMessage
+from domain.model import Caller, CompletionRequest, Cost, Status, StatusState, Tier, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
@@ -19,6 +20,8 @@ COST_TOKENS = 4_096
 LOOK_SECONDS = 0.25
 LOOKS_PER_STATUS = 8
 """A place is told each 2 s at most (Q5)."""
+LOOKS_PER_RECLAIM = 4
+"""Once a second everybody looks after what dead processes have left (Q8)."""
 RATE_SAMPLES, MIN_SAMPLES = 64, 4
 """How many of the latest starts an estimate rests on."""
 MIN_SECONDS = 1.0
@@ -51,7 +54,10 @@ class Ticket:
     """One stream's place: in the line (`granted` is pending, `ahead` counts the caller's own) or in a slot."""
 
     caller: Caller
-    stream_id: str
+    holder: str
+    """Whose slot it is: the stream's id, but for a stream that was another process's before."""
+    message: QueueMessage | None = None
+    """As it stands in the line, or was taken from it; None if it never had to wait."""
     granted: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ahead: int | None = None
     moved: Callable[[Status], None] | None = None
@@ -61,7 +67,8 @@ class Ticket:
 class Admission:
     """Limits, slots and the queue. What it takes, it gives back in `settle` and `leave`.
 
-    `tier` is what a caller may use. `run` must run beside it.
+    `tier` is what a caller may use, `wait` how many seconds a request may wait for its start. `run` must run beside it.
+    `adopt` is given what other processes had in the line and this one has a slot for.
     """
 
     def __init__(
@@ -71,12 +78,16 @@ class Admission:
         slots: Slots,
         queue: MessageQueue,
         tier: Callable[[Caller], Tier],
+        *,
+        wait: float,
     ) -> None:
         self._clock = clock
         self._limiter = limiter
         self._slots = slots
         self._queue = queue
         self._tier = tier
+        self.wait = wait
+        self.adopt: Callable[[QueueMessage, Ticket], None] | None = None
         self._waiting: dict[str, Ticket] = {}
         self._pokes: set[asyncio.Task[None]] = set()
         self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
@@ -100,32 +111,39 @@ class Admission:
         """Corrects the tokens of an admitted call, once, at its end."""
         await self._limiter.settle(caller, reserved, used)
 
-    async def enter(self, caller: Caller, stream_id: str, thread_id: str, tokens: int = 0) -> Ticket:
-        """A slot, or a place in the line; `tokens` is what the request may use. Raises `QueueFullError`."""
+    async def enter(self, job: Job) -> Ticket:
+        """A slot, or a place in the line. Raises `QueueFullError`."""
+        caller, stream_id = job.context.caller, job.stream_id
         ticket = Ticket(caller, stream_id)
         if not self._waiting and await self._slots.acquire(caller, stream_id):
-            ticket.granted.set_result(None)
-            self._started.append(self._clock.monotonic())
+            self._grant(ticket)
             return ticket
         self._waiting[stream_id] = ticket
         tier = self._tier(caller)
-        message = QueueMessage(stream_id, caller.tenant, queue_cost(tokens), tier.weight, tier.max_concurrent_streams)
-        ticket.ahead = await self._queue.put(message)
+        cost = queue_cost(job.reserved)
+        ticket.message = QueueMessage(job, self.wait, cost, tier.weight, tier.max_concurrent_streams)
+        ticket.ahead = await self._queue.put(ticket.message)
         if ticket.ahead is None:
             del self._waiting[stream_id]
-            raise QueueFullError("The queue is full.", thread_id=thread_id, details={"retry_after": 1})
+            raise QueueFullError("The queue is full.", thread_id=job.context.thread_id, details={"retry_after": 1})
         await self._dispatch()
         return ticket
 
     async def leave(self, ticket: Ticket) -> None:
         """Frees the slot, or the place in the line, and lets the next in. Called once for each ticket."""
+        awaited = bool(self._waiting)
         if ticket.granted.done():
-            await self._slots.release(ticket.stream_id)
+            awaited |= await self._slots.release(ticket.holder)
         else:
-            ticket.granted.cancel()
-            self._waiting.pop(ticket.stream_id, None)
-            await self._queue.remove(ticket.stream_id)
-        await self._dispatch()
+            self.forget(ticket)
+            await self._queue.remove(ticket.holder)
+        if awaited:
+            await self._dispatch()
+
+    def forget(self, ticket: Ticket) -> None:
+        """Waits for it no more, and leaves its message in the line: it is another process's now, or shall be."""
+        ticket.granted.cancel()
+        self._waiting.pop(ticket.holder, None)
 
     def status(self, ticket: Ticket) -> Status:
         """Where it stands, and a guess at how long it will (Q5)."""
@@ -137,10 +155,17 @@ class Admission:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             turns += 1
-            if self._waiting:
+            reclaims = turns % LOOKS_PER_RECLAIM == 0
+            if reclaims:
+                await self._queue.reclaim()
+            if self._waiting or reclaims:
                 await self._dispatch()
-                if turns % LOOKS_PER_STATUS == 0:
-                    await self.tell()
+            if self._waiting and turns % LOOKS_PER_STATUS == 0:
+                await self.tell()
+
+    def retire(self) -> None:
+        """Takes on no work of other processes any more."""
+        self._queue.retire()
 
     def poke(self, _stream_id: str = "") -> None:
         """There may be a slot for somebody who waits here: another process says so."""
@@ -152,7 +177,7 @@ class Admission:
         """Tells those whose place has changed since they were last told."""
         positions = await self._queue.positions()
         for ticket in list(self._waiting.values()):
-            ahead = positions.get(ticket.stream_id)
+            ahead = positions.get(ticket.holder)
             if ahead is not None and ahead != ticket.ahead and not ticket.granted.done():
                 ticket.ahead = ahead
                 if ticket.moved is not None:
@@ -161,24 +186,36 @@ class Admission:
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
         full = set[str]()
-        while self._waiting and self._slots.room():
+        while self._slots.room():
             message = await self._queue.take(full)
             if message is None:
                 return
-            ticket = self._waiting.get(message.stream_id)
+            ticket = self._ticket(message)
             if ticket is None or ticket.granted.done():
                 continue  # it left while it was taken
-            if not self._slots.free(ticket.caller) or not await self._slots.acquire(ticket.caller, ticket.stream_id):
+            if not self._slots.free(ticket.caller) or not await self._slots.acquire(ticket.caller, message.holder):
                 full.add(message.tenant)
-                await self._slots.release(ticket.stream_id)
+                await self._slots.release(message.holder)
                 await self._queue.restore(message)
                 continue
             if ticket.granted.done():
-                await self._slots.release(ticket.stream_id)
+                await self._slots.release(message.holder)
                 continue
-            del self._waiting[message.stream_id]
-            ticket.granted.set_result(None)
-            self._started.append(self._clock.monotonic())
+            self._waiting.pop(message.stream_id, None)
+            ticket.message = message
+            self._grant(ticket)
+            if message.lease is not None and self.adopt is not None:
+                self.adopt(message, ticket)
+
+    def _ticket(self, message: QueueMessage) -> Ticket | None:
+        """Of a request that waits here, or of one that did elsewhere."""
+        if message.lease is None:
+            return self._waiting.get(message.stream_id)
+        return Ticket(message.job.context.caller, message.holder)
+
+    def _grant(self, ticket: Ticket) -> None:
+        ticket.granted.set_result(None)
+        self._started.append(self._clock.monotonic())
 
     def _estimate(self, ticket: Ticket) -> float | None:
         """By how fast requests have started of late: each round serves one of every caller that waits."""

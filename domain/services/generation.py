@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from domain.model import CacheStatus, CallContext, StreamInfo, Terminal
+from domain.jobs import Job
+from domain.model import CallContext, StreamInfo, Terminal
 from domain.services.admission import Ticket
 from domain.services.attempts import Progress
 from domain.services.sweeper import Alarm, Sweeper
@@ -19,17 +20,9 @@ class Generation:
     """The work behind one stream. `Generations` runs it."""
 
     sweeper: Sweeper
-    info: StreamInfo
-    context: CallContext
+    job: Job
     progress: Progress
     ticket: Ticket
-    store_key: str | None
-    """Where a complete answer goes in the cache; None: nowhere."""
-    share_key: str | None
-    """Under what equal requests find this generation while it runs; None: they do not."""
-    cache: CacheStatus
-    reserved: int
-    """Tokens taken from the caller's limit."""
     started_at: float
     orphaned: "Callable[[Generation], None]"
     """Called when nobody here has read it for as long as its grace."""
@@ -40,10 +33,22 @@ class Generation:
     reason: str | None = None
     """Why it was cancelled, if it was."""
     terminal: Terminal | None = None
+    handed_over: bool = False
+    """Whether another process goes on with it: here there is nothing left to end or to settle."""
     _orphan: Alarm | None = None
 
     def __post_init__(self) -> None:
         self.grace = self.context.grace
+
+    @property
+    def info(self) -> StreamInfo:
+        """Of the stream that it fills."""
+        return self.job.info
+
+    @property
+    def context(self) -> CallContext:
+        """How it wants to be served."""
+        return self.job.context
 
     def attach(self, grace: float) -> None:
         """A reader came; the work now goes on for at least its `grace` seconds after the last one left."""
@@ -59,7 +64,7 @@ class Generation:
     def await_readers(self, seconds: float) -> None:
         """Unless somebody reads it here, or comes in so many seconds, it is orphaned."""
         self.dismiss()
-        if self.readers > 0 or self.terminal is not None:
+        if self.readers > 0 or self.terminal is not None or self.handed_over:
             return
         if seconds <= 0:
             self.orphaned(self)
@@ -71,6 +76,16 @@ class Generation:
         if self.terminal is not None or self.reason is not None:
             return
         self.reason = reason
+        self._interrupt()
+
+    def hand_over(self) -> None:
+        """Stops without a word: its stream is another process's now, and its readers here follow it there."""
+        if self.terminal is None and not self.handed_over:
+            self.handed_over = True
+            self.dismiss()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         # A task that is cancelled before its first step never runs at all, not even its `finally`: let it look first.
         if self.begun and self.task is not None:
             self.task.cancel()

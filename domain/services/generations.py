@@ -1,22 +1,29 @@
-"""All generations of this process: waits for their slots, has their targets tried, ends their streams, settles."""
+"""All generations of this process: waits for their slots, has their targets tried, ends their streams, settles.
+
+Those that had to wait may have come from other processes, or go there.
+"""
 
 import asyncio
 from collections.abc import Coroutine
 
 from domain import stages
-from domain.errors import QueueTimeoutError, SSEBaseError
+from domain.errors import DeliveryFailedError, QueueTimeoutError, SSEBaseError
+from domain.jobs import MAX_DELIVERIES, DeadLetter, QueueMessage
 from domain.model import Cancelled, Complete, Failed, Outcome, RequestRecord, Status, StatusState, Terminal
-from domain.services.admission import CHARACTERS_PER_TOKEN, Admission, estimate_tokens
+from domain.services.admission import CHARACTERS_PER_TOKEN, Admission, Ticket, estimate_tokens
 from domain.services.answer_cache import AnswerCache
 from domain.services.attempts import Attempts, Progress
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generation import Generation
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
+from ports.dead_letters import DeadLetters
 from ports.fleet import Fleet, FleetEvent
 from ports.recorder import Recorder
 from ports.stream_log import StreamLog
 
+LOST = Failed("producer_lost", "The process that wrote this answer is gone.", retryable=True)
+"""How a stream ends whose producer was not heard of for a lease: told by whoever reads it."""
 RECHECK_SECONDS = 5.0
 """Between two looks at whether a stream that nobody reads here is still read elsewhere: a reader may die unheard."""
 
@@ -34,9 +41,8 @@ class Generations:
         recorder: Recorder,
         tracker: ExecutionTracker,
         sweeper: Sweeper,
+        dead_letters: DeadLetters,
         fleet: Fleet | None = None,
-        *,
-        queue_wait: float,
     ) -> None:
         self._clock = clock
         self._log = log
@@ -46,7 +52,7 @@ class Generations:
         self._recorder = recorder
         self._tracker = tracker
         self._sweeper = sweeper
-        self._queue_wait = queue_wait
+        self._dead_letters = dead_letters
         self._running: dict[str, Generation] = {}
         self._shared: dict[str, Generation] = {}
         self._fleet = fleet
@@ -55,6 +61,8 @@ class Generations:
             fleet.listen(FleetEvent.LEFT, self._left_elsewhere)
             fleet.listen(FleetEvent.CANCEL, self._cancelled_elsewhere)
             fleet.listen(FleetEvent.SLOT, admission.poke)
+            fleet.listen(FleetEvent.TAKEN, self._taken_elsewhere)
+            admission.adopt = lambda message, ticket: self._own(self._adopt(message, ticket, fleet))
 
     def __len__(self) -> int:
         return len(self._running)
@@ -70,15 +78,22 @@ class Generations:
     def start(self, generation: Generation) -> None:
         """Runs it."""
         self._running[generation.info.stream_id] = generation
-        if generation.share_key is not None:
-            self._shared[generation.share_key] = generation
+        if generation.job.share_key is not None:
+            self._shared[generation.job.share_key] = generation
         generation.task = asyncio.create_task(self._run(generation), name=f"generation {generation.info.stream_id}")
 
     async def aclose(self) -> None:
-        """Cancels all and waits until each has ended its stream and settled."""
+        """Cancels all and waits until each has ended its stream and settled.
+
+        What waits for a slot, and would go on without its readers, is left to the fleet.
+        """
+        self._admission.retire()
         running = list(self._running.values())
         for generation in running:
-            generation.cancel("draining")
+            if self._fleet is not None and not generation.ticket.granted.done() and generation.grace > 0:
+                generation.hand_over()
+            else:
+                generation.cancel("draining")
         await asyncio.gather(*(generation.task for generation in running if generation.task), return_exceptions=True)
         await asyncio.gather(*self._tasks)
 
@@ -113,6 +128,30 @@ class Generations:
         if generation is not None:
             generation.cancel("requested")
 
+    def _taken_elsewhere(self, stream_id: str) -> None:
+        generation = self._running.get(stream_id)
+        if generation is not None:
+            generation.hand_over()
+
+    async def _adopt(self, message: QueueMessage, ticket: Ticket, fleet: Fleet) -> None:
+        """Goes on with what waited in another process. If that cannot be, the message comes back into the line."""
+        job, lease = message.job, message.lease
+        assert lease is not None  # noqa: S101 - for the type checker
+        self._taken_elsewhere(job.stream_id)  # it was this one's before, too
+        try:
+            await fleet.adopt(job.info, lease)
+        except SSEBaseError:
+            await self._admission.leave(ticket)
+            return
+        progress = Progress(job.request, lease, job.context.thread_id, keep=job.store_key is not None)
+        started_at = self._clock.monotonic() - (self._admission.wait - message.wait)
+        generation = Generation(self._sweeper, job, progress, ticket, started_at, self.orphaned)
+        if message.cancelled:
+            generation.reason = "requested"
+        self.start(generation)
+        # The process that had it tells when its readers leave; if it is gone, it has none.
+        generation.await_readers(RECHECK_SECONDS)
+
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -128,61 +167,93 @@ class Generations:
                 terminal = await self._fill(generation)
         finally:
             try:
-                with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
-                    await self._end(generation, terminal)
+                if not generation.handed_over:
+                    with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
+                        await self._end(generation, terminal)
             finally:
                 generation.dismiss()
                 self._forget(generation)
-                await self._admission.leave(generation.ticket)
+                await self._leave(generation)
+
+    async def _leave(self, generation: Generation) -> None:
+        ticket = generation.ticket
+        if generation.handed_over and not ticket.granted.done():
+            self._admission.forget(ticket)
+        else:
+            await self._admission.leave(ticket)
 
     async def _fill(self, generation: Generation) -> Terminal:
         """The stream up to its end; the end itself is returned. Whatever happens, there is one (S4)."""
         try:
             if generation.reason is not None:
                 return Cancelled(generation.reason)
-            if not generation.ticket.granted.done():
-                await self._wait_for_slot(generation)
+            if generation.ticket.message is not None:
+                await self._start_queued(generation, generation.ticket.message)
             return await self._attempts.run(generation.progress)
         except asyncio.CancelledError:
             return Cancelled(generation.reason or "stopped")
         except SSEBaseError as error:
             return failed(error)
 
-    async def _wait_for_slot(self, generation: Generation) -> None:
-        ticket, lease = generation.ticket, generation.progress.lease
+    async def _start_queued(self, generation: Generation, message: QueueMessage) -> None:
+        """Waits for the slot, if it has none yet, and tells that it has one."""
+        ticket, lease, thread_id = generation.ticket, generation.progress.lease, generation.context.thread_id
         ticket.moved = lambda status: self._log.append(lease, [status])
         try:
-            with self._sweeper.timeout(self._queue_wait):
+            with self._sweeper.timeout(message.wait):
                 # Shielded: a timeout must not cancel the future itself, by which the ticket knows where it stands.
                 await asyncio.shield(ticket.granted)
         except TimeoutError as error:
-            raise QueueTimeoutError(
-                "No slot came free in time.",
-                thread_id=generation.context.thread_id,
-                details={"retry_after": 5, "seconds": self._queue_wait},
-            ) from error
+            raise self._too_late(thread_id) from error
+        if message.wait <= 0:  # it was taken from a process that could not say so any more
+            raise self._too_late(thread_id)
+        if ticket.message is not None and ticket.message.deliveries > MAX_DELIVERIES:
+            details = {"deliveries": MAX_DELIVERIES}
+            raise DeliveryFailedError("Each process that began with it died.", thread_id=thread_id, details=details)
         self._log.append(lease, [Status(StatusState.STARTED)])
+
+    def _too_late(self, thread_id: str) -> QueueTimeoutError:
+        details = {"retry_after": 5, "seconds": self._admission.wait}
+        return QueueTimeoutError("No slot came free in time.", thread_id=thread_id, details=details)
 
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
         progress = generation.progress
-        if isinstance(terminal, Complete) and generation.store_key is not None and not progress.rescues:  # K1
-            await self._cache.put(generation.store_key, progress.deltas, terminal)
+        if isinstance(terminal, Complete) and generation.job.store_key is not None and not progress.rescues:  # K1
+            await self._cache.put(generation.job.store_key, progress.deltas, terminal)
         generation.terminal = terminal
         self._forget(generation)
         try:
             self._log.append(progress.lease, [terminal])
             await self._log.settle(progress.lease)
         except SSEBaseError:
-            # The stream is no longer ours: its readers have their end from elsewhere, and we still settle.
-            terminal = Cancelled("fenced")
-        await self._admission.settle(generation.context.caller, generation.reserved, tokens_used(progress))
+            # The stream is no longer ours. Without output it goes on elsewhere, where all the rest is done.
+            if generation.ticket.message is not None and progress.first_event_at is None:
+                generation.handed_over = True
+                if generation.reason is not None:
+                    await self.cancel_elsewhere(generation.info.stream_id)
+                return
+            terminal = LOST
+        await self._admission.settle(generation.context.caller, generation.job.reserved, tokens_used(progress))
+        await self._bury(generation, terminal)
         self._recorder.record(self._record(generation, terminal))
 
+    async def _bury(self, generation: Generation, terminal: Terminal) -> None:
+        """What waited its turn, and then failed for no fault of its own, can be replayed by an operator (Q7)."""
+        message = generation.ticket.message
+        if message is None or not isinstance(terminal, Failed) or generation.progress.first_event_at is not None:
+            return
+        retryable = terminal.retryable and terminal.code != QueueTimeoutError.code
+        if retryable or terminal.code == DeliveryFailedError.code:
+            letter = DeadLetter(generation.job, terminal.code, message.deliveries, self._clock.time())
+            await self._dead_letters.bury(letter)
+
     def _forget(self, generation: Generation) -> None:
-        self._running.pop(generation.info.stream_id, None)
-        if generation.share_key is not None and self._shared.get(generation.share_key) is generation:
-            del self._shared[generation.share_key]
+        stream_id, share_key = generation.info.stream_id, generation.job.share_key
+        if self._running.get(stream_id) is generation:
+            del self._running[stream_id]
+        if share_key is not None and self._shared.get(share_key) is generation:
+            del self._shared[share_key]
 
     def _record(self, generation: Generation, terminal: Terminal) -> RequestRecord:
         progress, started = generation.progress, generation.started_at
@@ -196,7 +267,7 @@ class Generations:
             target=progress.target,
             outcome=outcome(terminal),
             code=terminal.code if isinstance(terminal, Failed) else None,
-            cache=generation.cache,
+            cache=generation.job.cache,
             attempts=progress.attempts,
             usage=progress.usage,
             first_event_seconds=None if first is None else first - started,
@@ -220,6 +291,8 @@ def outcome(terminal: Terminal) -> Outcome:
         return Outcome.SERVED
     if isinstance(terminal, Cancelled):
         return Outcome.CANCELLED
+    if terminal.code == LOST.code:
+        return Outcome.LOST
     return Outcome.EXPIRED if terminal.code == QueueTimeoutError.code else Outcome.FAILED
 
 

@@ -1,7 +1,7 @@
 """Streams: open one, attach to one, cancel one. One request from top to bottom (DESIGN §3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain import stages
 from domain.errors import (
@@ -13,6 +13,7 @@ from domain.errors import (
     StreamNotFoundError,
     StreamNotResumableError,
 )
+from domain.jobs import Job
 from domain.model import (
     Answer,
     CacheStatus,
@@ -110,6 +111,7 @@ class StreamService:
     def drain(self) -> None:
         """Refuses new work from now on; what runs goes on."""
         self._draining = True
+        self._admission.retire()
 
     async def open(self, request: CompletionRequest, context: CallContext) -> Attachment:
         """Starts an answer, or finds it in the cache or in flight, and attaches a reader to it.
@@ -176,12 +178,14 @@ class StreamService:
         started: float,
     ) -> Attachment:
         """A generation of its own: tokens, then a slot or a place in the queue, then the stream."""
-        caller, thread_id = context.caller, context.thread_id
+        caller = context.caller
         cost = Cost(tokens=estimate_tokens(request))
         verdict = await self._reserve(request, context, cost, started)
         info = self._new_stream(request, context)
+        how = CacheStatus.MISS if store_key is not None and context.lookup else CacheStatus.BYPASS
+        job = Job(info, context, request, store_key, share_key, how, cost.tokens)
         try:
-            ticket = await self._admission.enter(caller, info.stream_id, thread_id, cost.tokens)
+            ticket = await self._admission.enter(job)
         except QueueFullError as error:
             await self._admission.settle(caller, cost.tokens, 0)
             self._record(info, context, CacheStatus.MISS, Outcome.REJECTED_FULL, started, error)
@@ -192,32 +196,21 @@ class StreamService:
                 try:
                     attachment = await self._join(lease, context, verdict, started)
                 except StreamingError:  # it cannot be read from here, so an answer of our own it is
-                    lease, share_key = await self._log.open(info), None
+                    lease, job = await self._log.open(info), replace(job, share_key=None)
                 else:
                     await self._admission.leave(ticket)
                     await self._admission.settle(caller, cost.tokens, 0)
                     return attachment
-            if not ticket.granted.done():
+            if ticket.message is not None:
                 self._log.append(lease, [self._admission.status(ticket)])
         except BaseException:
             await self._admission.leave(ticket)
             await self._admission.settle(caller, cost.tokens, 0)
             raise
-        generation = Generation(
-            self._sweeper,
-            info,
-            context,
-            Progress(request, lease, thread_id, keep=store_key is not None),
-            ticket,
-            store_key,
-            share_key,
-            CacheStatus.MISS if store_key is not None and context.lookup else CacheStatus.BYPASS,
-            cost.tokens,
-            started,
-            self._generations.orphaned,
-        )
+        progress = Progress(request, lease, context.thread_id, keep=store_key is not None)
+        generation = Generation(self._sweeper, job, progress, ticket, started, self._generations.orphaned)
         self._generations.start(generation)
-        return await self._follow(info, context, generation.cache, generation, verdict)
+        return await self._follow(info, context, how, generation, verdict)
 
     async def _join(self, info: StreamInfo, context: CallContext, verdict: Verdict, started: float) -> Attachment:
         """Another reader of what is in flight (C1, C3). Its record is written when it leaves."""

@@ -32,6 +32,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.QueueError: Row(503, OURS),
     errors.QueueFullError: Row(503, "overloaded_error"),
     errors.QueueTimeoutError: Row(503, "overloaded_error"),
+    errors.DeliveryFailedError: Row(500, OURS),
     errors.ProviderError: Row(502, UPSTREAM),
     errors.ProviderTimeoutError: Row(504, UPSTREAM),
     errors.ProviderConnectionError: Row(502, UPSTREAM),

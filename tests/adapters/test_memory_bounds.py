@@ -6,8 +6,9 @@ from adapters.memory.probe_leases import MAX_TARGETS
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.recorder import MemoryRecorder
 from adapters.memory.slots import MemorySlots
-from domain.model import BreakerState, Caller, QueueMessage
+from domain.model import BreakerState, Caller
 from tests.contracts.test_recorder_contract import record
+from tests.jobs import message
 
 
 def test_the_recorder_keeps_the_last_records_in_order() -> None:
@@ -43,8 +44,8 @@ async def test_slots_know_nothing_of_tenants_without_slots() -> None:
 async def test_the_queue_knows_nothing_of_tenants_that_do_not_wait() -> None:
     """Q1."""
     queue = MemoryMessageQueue(1, 1)
-    await queue.put(QueueMessage("s-1", "a"))
-    assert await queue.put(QueueMessage("s-2", "b")) is None
+    await queue.put(message("a", "s-1"))
+    assert await queue.put(message("b", "s-2")) is None
     await queue.remove("s-1")
     assert (len(queue._ring), len(queue._tenants)) == (0, 0)
 

@@ -13,7 +13,8 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.observability.exposition import ProcessExposition
 from adapters.observability.gauges import GAUGES, GaugeCollector
-from domain.model import Answer, BreakerState, Caller, Cost, QueueMessage, StreamInfo, Tier
+from domain.model import Answer, BreakerState, Caller, Cost, StreamInfo, Tier
+from tests.jobs import message
 
 CALLER = Caller("acme")
 
@@ -65,7 +66,7 @@ async def test_the_memory_adapters_tell_how_full_they_are() -> None:
     assert {read() for read in readings.values()} == {0}
 
     await slots.acquire(CALLER, "a")
-    await queue.put(QueueMessage("b", "acme"))
+    await queue.put(message("acme", "b"))
     await log.open(StreamInfo("s", "e", "fast", 0, "t"))
     await cache.put("key", Answer((), 100), 60.0)
     await limiter.admit(CALLER, Cost())

@@ -5,12 +5,13 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model import MAX_COST, QueueMessage
+from domain.jobs import MAX_COST, QueueMessage
+from tests import jobs
 from tests.contracts.cases import OpenQueue
 
 
 def message(tenant: str, number: int) -> QueueMessage:
-    return QueueMessage(f"{tenant}-{number}", tenant)
+    return jobs.message(tenant, f"{tenant}-{number}")
 
 
 async def test_first_come_first_served_within_a_tenant(open_queue: OpenQueue) -> None:
@@ -63,7 +64,7 @@ async def test_busy_tenants_share_by_cost_and_weight(
     async with open_queue() as (queue, _):
         for tenant, row in enumerate(costs):
             for number, cost in enumerate(row):
-                await queue.put(QueueMessage(f"{tenant}-{number}", str(tenant), cost, weights[tenant]))
+                await queue.put(jobs.message(str(tenant), f"{tenant}-{number}", cost, weights[tenant]))
         served = [0.0] * len(costs)
         left = [len(row) for row in costs]
         while all(left):
@@ -168,7 +169,7 @@ async def test_any_use_is_that_of_bounded_lines(open_queue: OpenQueue, mix: list
             line = lines[tenant]
             if step == "put":
                 fits = sum(map(len, lines.values())) < 6 and len(line) < 3
-                one = QueueMessage(f"{tenant}-{number}", tenant, 1 + choice % MAX_COST)
+                one = jobs.message(tenant, f"{tenant}-{number}", 1 + choice % MAX_COST)
                 assert await queue.put(one) == (len(line) if fits else None)
                 line += [one] if fits else []
             elif step == "take one":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
+from adapters.memory.dead_letters import MemoryDeadLetters
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
@@ -83,7 +84,8 @@ class House:
         self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
         attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
         tier = Tier(1000, self.tokens_per_minute, 100)
-        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: tier)
+        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: tier, wait=60.0)
+        self.dead_letters = MemoryDeadLetters()
         self.generations = Generations(
             clock,
             log,
@@ -93,8 +95,8 @@ class House:
             self.recorder,
             self.tracker,
             self.sweeper,
+            self.dead_letters,
             self.fleet,
-            queue_wait=60.0,
         )
         return StreamService(
             clock,

@@ -9,8 +9,9 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
-from domain.model import Caller, CompletionRequest, Cost, Message, QueueMessage, Status, StatusState, Tier
+from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
 from domain.services.admission import DEFAULT_ANSWER_TOKENS, Admission, estimate_tokens, queue_cost
+from tests.jobs import job, message
 
 A, B = Caller("a"), Caller("b")
 
@@ -23,12 +24,12 @@ def admission(total: int = 1, per_caller: int = 10, depth: int = 10) -> Parts:
     slots = MemorySlots(total, lambda _: per_caller)
     queue = MemoryMessageQueue(depth, depth)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, per_caller)})
-    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10)), slots, queue
+    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10), wait=60.0), slots, queue
 
 
 async def test_a_free_slot_is_granted_at_once_and_comes_back_l6() -> None:
     service, slots, _ = admission()
-    ticket = await service.enter(A, "s1", "t")
+    ticket = await service.enter(job(A.tenant, "s1"))
     assert ticket.granted.done()
     assert len(slots) == 1
     await service.leave(ticket)
@@ -37,8 +38,8 @@ async def test_a_free_slot_is_granted_at_once_and_comes_back_l6() -> None:
 
 async def test_who_waits_is_let_in_first_come_first_served() -> None:
     service, slots, queue = admission()
-    first = await service.enter(A, "s1", "t")
-    waiting = [await service.enter(A, f"s{number}", "t") for number in range(2, 5)]
+    first = await service.enter(job(A.tenant, "s1"))
+    waiting = [await service.enter(job(A.tenant, f"s{number}")) for number in range(2, 5)]
     assert [ticket.ahead for ticket in waiting] == [0, 1, 2]
     for ticket in waiting:
         assert not ticket.granted.done()
@@ -51,9 +52,9 @@ async def test_who_waits_is_let_in_first_come_first_served() -> None:
 
 async def test_a_caller_at_its_own_bound_does_not_hold_up_another() -> None:
     service, slots, _ = admission(total=10, per_caller=1)
-    mine = await service.enter(A, "s1", "t")
-    behind = await service.enter(A, "s2", "t")
-    other = await service.enter(B, "s3", "t")
+    mine = await service.enter(job(A.tenant, "s1"))
+    behind = await service.enter(job(A.tenant, "s2"))
+    other = await service.enter(job(B.tenant, "s3"))
     assert (behind.granted.done(), other.granted.done()) == (False, True)
     await service.leave(other)
     await service.leave(mine)
@@ -64,9 +65,9 @@ async def test_a_caller_at_its_own_bound_does_not_hold_up_another() -> None:
 
 async def test_leaving_the_line_frees_the_place_and_is_never_served_q6() -> None:
     service, slots, queue = admission()
-    holder = await service.enter(A, "s1", "t")
-    gone = await service.enter(A, "s2", "t")
-    stays = await service.enter(A, "s3", "t")
+    holder = await service.enter(job(A.tenant, "s1"))
+    gone = await service.enter(job(A.tenant, "s2"))
+    stays = await service.enter(job(A.tenant, "s3"))
     await service.leave(gone)
     assert len(await queue.positions()) == 1
     await service.leave(holder)
@@ -78,10 +79,10 @@ async def test_leaving_the_line_frees_the_place_and_is_never_served_q6() -> None
 
 async def test_a_full_line_refuses_and_keeps_nothing_q1() -> None:
     service, _, queue = admission(depth=1)
-    holder = await service.enter(A, "s1", "t")
-    waiting = await service.enter(A, "s2", "t")
+    holder = await service.enter(job(A.tenant, "s1"))
+    waiting = await service.enter(job(A.tenant, "s2"))
     with pytest.raises(QueueFullError) as caught:
-        await service.enter(A, "s3", "thread")
+        await service.enter(job(A.tenant, "s3", thread_id="thread"))
     assert caught.value.thread_id == "thread"
     assert len(await queue.positions()) == 1
     await service.leave(waiting)
@@ -138,13 +139,13 @@ def fleet_admission() -> tuple[Admission, TakenElsewhere, MemoryMessageQueue, Ma
     clock = ManualClock()
     slots, queue = TakenElsewhere(1, lambda _: 10), MemoryMessageQueue(10, 10)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, 10)})
-    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10)), slots, queue, clock
+    return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10), wait=60.0), slots, queue, clock
 
 
 async def test_a_slot_that_another_process_took_is_waited_for_in_the_same_place_q4() -> None:
     service, slots, queue, clock = fleet_admission()
     slots.taken = True
-    first, second = await service.enter(A, "s1", "t"), await service.enter(A, "s2", "t")
+    first, second = await service.enter(job(A.tenant, "s1")), await service.enter(job(A.tenant, "s2"))
     assert await queue.positions() == {"s1": 0, "s2": 1}
     running = asyncio.create_task(service.run())
     slots.taken = False
@@ -158,8 +159,8 @@ async def test_a_slot_that_another_process_took_is_waited_for_in_the_same_place_
 
 async def test_who_leaves_while_a_slot_is_fetched_for_it_keeps_nothing_l6() -> None:
     service, slots, queue, _ = fleet_admission()
-    holder = await service.enter(A, "s1", "t")
-    waiting = await service.enter(A, "s2", "t")
+    holder = await service.enter(job(A.tenant, "s1"))
+    waiting = await service.enter(job(A.tenant, "s2"))
     slots.asked = asyncio.Event()
     freeing = asyncio.create_task(service.leave(holder))
     await slots.asked.wait()
@@ -170,8 +171,8 @@ async def test_who_leaves_while_a_slot_is_fetched_for_it_keeps_nothing_l6() -> N
 
 async def test_who_waits_is_told_when_its_place_changes_and_only_then_q5() -> None:
     service, _, _ = admission()
-    holder = await service.enter(A, "s0", "t")
-    tickets = [await service.enter(A, f"s{number}", "t") for number in range(1, 4)]
+    holder = await service.enter(job(A.tenant, "s0"))
+    tickets = [await service.enter(job(A.tenant, f"s{number}")) for number in range(1, 4)]
     told: list[Status] = []
     tickets[2].moved = told.append
     await service.tell()
@@ -186,8 +187,8 @@ async def test_who_waits_is_told_when_its_place_changes_and_only_then_q5() -> No
 
 async def test_the_run_tells_each_two_seconds_q5() -> None:
     service, _, _, clock = fleet_admission()
-    holder = await service.enter(A, "s0", "t")
-    tickets = [await service.enter(A, f"s{number}", "t") for number in range(1, 3)]
+    holder = await service.enter(job(A.tenant, "s0"))
+    tickets = [await service.enter(job(A.tenant, f"s{number}")) for number in range(1, 3)]
     told: list[Status] = []
     tickets[1].moved = told.append
     running = asyncio.create_task(service.run())
@@ -205,10 +206,10 @@ async def test_the_run_tells_each_two_seconds_q5() -> None:
 async def test_an_estimate_follows_how_fast_others_started_q5() -> None:
     service, _, _, clock = fleet_admission()
     for number in range(4):
-        await service.leave(await service.enter(A, f"s{number}", "t"))
+        await service.leave(await service.enter(job(A.tenant, f"s{number}")))
         await clock.advance(2.0)
-    holder = await service.enter(A, "s5", "t")
-    mine, other = await service.enter(A, "s6", "t"), await service.enter(B, "s7", "t")
+    holder = await service.enter(job(A.tenant, "s5"))
+    mine, other = await service.enter(job(A.tenant, "s6")), await service.enter(job(B.tenant, "s7"))
     assert service.status(mine).estimated_wait == pytest.approx(2 * 8.0 / 5, abs=0.1)
     assert service.status(holder).estimated_wait is None
     for ticket in (mine, other, holder):
@@ -224,9 +225,9 @@ async def test_a_message_whose_ticket_has_gone_is_passed_over_q6() -> None:
     service, slots, queue, clock = fleet_admission()
     running = asyncio.create_task(service.run())
     await clock.advance(1.0)  # nobody waits
-    holder = await service.enter(A, "s1", "t")
-    await queue.put(QueueMessage("gone", "a"))
-    waiting = await service.enter(A, "s2", "t")
+    holder = await service.enter(job(A.tenant, "s1"))
+    await queue.put(message("a", "gone"))
+    waiting = await service.enter(job(A.tenant, "s2"))
     await service.leave(holder)
     assert waiting.granted.done()
     assert await queue.positions() == {}
@@ -238,7 +239,7 @@ async def test_a_message_whose_ticket_has_gone_is_passed_over_q6() -> None:
 async def test_who_is_poked_looks_at_once_q4() -> None:
     service, slots, _, clock = fleet_admission()
     slots.taken = True
-    waiting = await service.enter(A, "s1", "t")
+    waiting = await service.enter(job(A.tenant, "s1"))
     slots.taken = False
     service.poke()
     await clock.advance(0)
@@ -249,8 +250,8 @@ async def test_who_is_poked_looks_at_once_q4() -> None:
 async def test_an_estimate_needs_a_second_of_starts_q5() -> None:
     service, _, _, clock = fleet_admission()
     for number in range(4):
-        await service.leave(await service.enter(A, f"s{number}", "t"))
-    holder, waiting = await service.enter(A, "s5", "t"), await service.enter(A, "s6", "t")
+        await service.leave(await service.enter(job(A.tenant, f"s{number}")))
+    holder, waiting = await service.enter(job(A.tenant, "s5")), await service.enter(job(A.tenant, "s6"))
     assert service.status(waiting).estimated_wait is None
     await clock.advance(2.0)
     assert service.status(waiting).estimated_wait is not None

@@ -22,6 +22,7 @@ class FakeFleet(Fleet):
 
     elsewhere: bool = False
     asked: int = 0
+    adopted: list[Lease] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     listeners: dict[FleetEvent, Callable[[str], None]] = field(default_factory=dict)
 
@@ -33,6 +34,9 @@ class FakeFleet(Fleet):
 
     def on_cancel(self, stream_id: str) -> None:
         self.listeners[FleetEvent.CANCEL](stream_id)
+
+    async def adopt(self, info: StreamInfo, lease: Lease) -> None:
+        self.adopted.append(lease)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         self.asked += 1

@@ -289,7 +289,7 @@ async def test_a_producer_that_was_fenced_still_settles_s8() -> None:
     await house.clock.advance(0)
     attachment.close()
     assert (len(house.slots), len(house.generations)) == (0, 0)
-    assert [record.outcome for record in house.recorder.records] == [Outcome.CANCELLED]
+    assert [record.outcome for record in house.recorder.records] == [Outcome.LOST]
 
 
 async def test_a_stream_that_is_lost_as_it_begins_is_told() -> None:

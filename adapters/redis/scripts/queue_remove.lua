@@ -1,6 +1,7 @@
--- Leaves the line.
--- KEYS: messages, ring, deficits
+-- Leaves the line, and is no job any more; unless another process has taken it over.
+-- KEYS: messages, ring, deficits, taken, due, meta of the stream, the job
 -- ARGV: stream id, tenant, prefix of lines
+if tonumber(redis.call('HGET', KEYS[6], 'fence') or 1) > 1 then return 0 end
 local line = ARGV[3] .. ARGV[2]
 local removed = redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', line, ARGV[1])
@@ -8,4 +9,8 @@ if redis.call('ZCARD', line) == 0 then
   redis.call('LREM', KEYS[2], 1, ARGV[2])
   redis.call('HDEL', KEYS[3], ARGV[2], 'visited ' .. ARGV[2])
 end
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
+redis.call('HDEL', KEYS[6], 'job')
+redis.call('DEL', KEYS[7])
 return removed

@@ -1,12 +1,19 @@
 -- Undoes a take: the message is its tenant's first again, and the tenant's turn goes on.
--- KEYS: messages, ring, deficits
--- ARGV: stream id, tenant, cost, message, prefix of lines
-local line = ARGV[5] .. ARGV[2]
+-- KEYS: messages, ring, deficits, taken, due
+-- ARGV: stream id, tenant, cost, "cost weight limit", owner ('-': anybody's), deliveries before the take, ms that it may
+--       wait yet, prefix of lines, kept ms
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local line = ARGV[8] .. ARGV[2]
 local first = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2]
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
+local deadline = string.format('%.0f', now + ARGV[7])
+redis.call('HSET', KEYS[1], ARGV[1], table.concat({ARGV[4], ARGV[5], ARGV[6], deadline, ARGV[2]}, ' '))
 redis.call('ZADD', line, first and first - 1 or 0, ARGV[1])
 redis.call('HINCRBY', KEYS[3], ARGV[2], ARGV[3])
 redis.call('HSET', KEYS[3], 'visited ' .. ARGV[2], 1)
 redis.call('LREM', KEYS[2], 1, ARGV[2])
 redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
+for _, key in ipairs({line, KEYS[1], KEYS[2], KEYS[3]}) do redis.call('PEXPIRE', key, ARGV[9]) end
 return 1

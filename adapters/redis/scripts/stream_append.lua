@@ -1,9 +1,10 @@
 -- Appends to many streams of one producer, each at its own position under its own fence; renews their leases (S8).
 -- KEYS: meta and log of each stream
 -- ARGV: owner, lease ms, renew-below ms, kept ms while open, kept ms when closed;
---       then of each stream: fence, first seq, count, closes (0, 1 or 2), events, info ('' unless it may have to be begun)
+--       then of each stream: fence, first seq, count, closes (0 to 3), events, info ('' unless it may have to be begun)
 -- Returns for each: how many events its log has now; -1 if there is no such log; -2 if it is not the owner's (any more).
--- closes is 1 for an end that equal requests must not join any more, and 2 for a complete answer: for a moment they may,
+-- closes is 3 for events that are no output yet: a queued job may still begin again elsewhere, as it may while its lease is
+-- over. It is 1 for an end that equal requests must not join any more, and 2 for a complete answer: for a moment they may,
 -- as its copy in the cache may have been looked for just before it was there (C1).
 -- A position that the log has passed changes nothing, so a call may be repeated: the reply tells where to go on.
 local now = redis.call('TIME')
@@ -21,8 +22,9 @@ for i = 1, #KEYS / 2 do
   local meta, log = KEYS[2 * i - 1], KEYS[2 * i]
   local at = 6 * i
   local fence, first, count, closes = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local known = redis.call('HMGET', meta, 'fence', 'next', 'lease', 'closed')
-  local begun = false
+  local known = redis.call('HMGET', meta, 'fence', 'next', 'lease', 'closed', 'job')
+  local begun, job, silent = false, known[5], closes == '3'
+  if silent then closes = '0' end
   if not known[1] and ARGV[at + 5] ~= '' then
     known = {fence, '0', '0', '0'}
     redis.call('DEL', log) -- what an eviction may have left of it would refuse the positions from 0
@@ -36,12 +38,13 @@ for i = 1, #KEYS / 2 do
     replies[i] = -2
   elseif known[4] ~= '0' then
     replies[i] = (closes ~= '0' and next == first + count) and next or -2
-  elseif not begun and tonumber(known[3]) < now then
+  elseif not begun and not job and tonumber(known[3]) < now then
     replies[i] = -2
   else
     if next == first and count > 0 then
       next = first + count
       redis.call('XADD', log, next .. '-0', 'e', ARGV[at + 4])
+      if job and not silent then redis.call('HDEL', meta, 'job') end
     elseif next ~= first then
       closes = '0'
     end
