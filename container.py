@@ -10,7 +10,6 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from urllib.parse import urlsplit
 
 from dependency_injector import containers, providers
 from prometheus_client import CollectorRegistry
@@ -28,11 +27,8 @@ from adapters.memory.unlimited import UnlimitedLimiter
 from adapters.observability.exposition import DIRECTORY, ProcessExposition, WorkersExposition, shared_directory
 from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
-from adapters.observability.metrics import PrometheusRecorder
-from adapters.observability.recorder import StructlogRecorder
-from adapters.observability.recorders import FanOutRecorder
+from adapters.observability.recording import metrics_registry_of, recorder_of, tracing_of
 from adapters.observability.redis_state import log_redis_state
-from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
 from adapters.providers.capabilities import capabilities
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
@@ -58,6 +54,7 @@ from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.key_refresh import KeyRefresh
+from domain.services.replay import Replay
 from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
@@ -72,7 +69,6 @@ from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 from ports.provider import Provider
 from ports.queue import MessageQueue
-from ports.recorder import Recorder
 from ports.slots import Slots
 from ports.stream_log import StreamLog
 
@@ -112,13 +108,6 @@ def _longest_line(settings: Settings) -> int:
     return max(1, settings.queue.max_depth // QUEUE_TENANT_SHARE)
 
 
-def _streams_of(settings: Settings) -> Callable[[Caller], int]:
-    def bound(caller: Caller) -> int:
-        return settings.tiers[caller.tier].max_concurrent_streams
-
-    return bound
-
-
 def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
     def tier(caller: Caller) -> Tier:
         return settings.tiers[caller.tier]
@@ -127,7 +116,11 @@ def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
 
 
 def _slots(settings: Settings, clock: Clock, client: RedisClient | None) -> Slots:
-    total, per_caller = settings.stream.max_concurrent, _streams_of(settings)
+    total, tier = settings.stream.max_concurrent, _tier_of(settings)
+
+    def per_caller(caller: Caller) -> int:
+        return tier(caller).max_concurrent_streams
+
     return MemorySlots(total, per_caller) if client is None else RedisSlots(client, clock, total, per_caller)
 
 
@@ -149,22 +142,6 @@ def _callers(settings: Settings) -> Callers:
 
 def _api_keys(settings: Settings, client: RedisClient | None) -> ApiKeys:
     return FileApiKeys(settings.access.keys_path) if client is None else RedisApiKeys(client)
-
-
-def _metrics_registry() -> CollectorRegistry:
-    shared_directory(os.environ.get(DIRECTORY))  # before the first metric opens a file in it
-    return CollectorRegistry()
-
-
-def _tracing(settings: Settings, clock: Clock) -> TracingRecorder | None:
-    urls = {name: urlsplit(row.base_url or "").hostname for name, row in settings.providers.items()}
-    return tracing_recorder(os.environ, clock, {name: host for name, host in urls.items() if host})
-
-
-def _recorder(settings: Settings, registry: CollectorRegistry, tracing: Recorder | None) -> Recorder:
-    targets = {target for targets in settings.routes.values() for target in targets}
-    recorders = [StructlogRecorder(), PrometheusRecorder(registry, settings.routes, targets)]
-    return FanOutRecorder(recorders if tracing is None else [*recorders, tracing])
 
 
 def _metrics(
@@ -261,9 +238,9 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     sweeper = providers.Singleton(Sweeper, clock)
-    metrics_registry = providers.Singleton(_metrics_registry)
-    tracing = providers.Singleton(_tracing, settings, clock)
-    recorder = providers.Singleton(_recorder, settings, metrics_registry, tracing)
+    metrics_registry = providers.Singleton(metrics_registry_of)
+    tracing = providers.Singleton(tracing_of, settings, clock)
+    recorder = providers.Singleton(recorder_of, settings, metrics_registry, tracing)
     tracker = providers.Singleton(
         ExecutionTracker,
         clock,
@@ -378,6 +355,17 @@ class Container(containers.DeclarativeContainer):
         recorder,
         tracker,
         sweeper,
+    )
+    replay = providers.Singleton(
+        Replay,
+        clock,
+        stream_log,
+        stream_ids,
+        queue,
+        dead_letters,
+        providers.Callable(_tier_of, settings),
+        wait=settings.provided.queue.max_wait,
+        grace=settings.provided.stream.total_timeout,
     )
     fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, breaker_board, queue, clock, stream_ids)
     metrics = providers.Singleton(

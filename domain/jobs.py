@@ -70,6 +70,21 @@ class QueueMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """One request in the line, as an operator sees it."""
+
+    stream_id: str
+    tenant: str
+    ahead: int
+    """How many of the tenant's own are before it."""
+    cost: int
+    deliveries: int
+    """How often it was taken and came back."""
+    wait: float
+    """Seconds that it may wait yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A job that failed for good before any output, kept for an operator (Q7)."""
 

@@ -17,6 +17,7 @@ from entrypoints.ask import ask
 from entrypoints.check import check
 from entrypoints.keys import add_keys_parser, run_keys
 from entrypoints.main import build_app
+from entrypoints.queue import add_queue_parser, run_queue
 from entrypoints.server import DrainingServer
 from entrypoints.worker import work
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "worker":
             return _work(get_settings())
+        if options.command == "queue":
+            return asyncio.run(_queue(get_settings(), options))
         if options.command == "keys":
             return asyncio.run(_keys(get_settings(), options))
         return ask(options.prompt, url=options.url, model=options.model, key=options.key)
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="validate the configuration and say what is plugged into what")
     commands.add_parser("worker", help="serve the queue of a fleet, without a door")
     add_keys_parser(commands)
+    add_queue_parser(commands)
     question = commands.add_parser("ask", help="stream an answer in the terminal, through a running service")
     question.add_argument("prompt")
     question.add_argument("--model", help="a public model name; default: the service's first")
@@ -118,6 +122,11 @@ async def _keys(settings: Settings, options: argparse.Namespace) -> int:
         return await run_keys(options, settings, container.api_keys(), container.clock())
     finally:
         await client.aclose()
+
+
+async def _queue(settings: Settings, options: argparse.Namespace) -> int:
+    configure_logging("critical", settings.logging.format, sys.stderr)
+    return await run_queue(options, Container(settings=settings))
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,13 +4,14 @@ import argparse
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from adapters.settings import KeyRow, Settings
 from adapters.settings_problems import NAMES, did_you_mean, shown
 from domain.errors import ConfigurationError
+from entrypoints.columns import columns, printable
 from ports.clock import Clock
 from ports.keys import ApiKey, ApiKeys
 
@@ -89,22 +90,12 @@ def _table(configured: Iterable[ApiKey], stored: Iterable[ApiKey]) -> str:
     rows = [("NAME", "TENANT", "TIER", "CREATED", "SHA256")]
     rows += [_row(key, "headgate.toml") for key in configured]
     rows += [_row(key, "unknown" if key.created is None else _date(key.created)) for key in stored]
-    return _columns(rows)
+    return columns(rows)
 
 
 def _row(key: ApiKey, created: str) -> tuple[str, str, str, str, str]:
-    return _printable(key.name), _printable(key.tenant), _printable(key.tier), created, key.sha256[:SHOWN_DIGITS]
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
+    return printable(key.name), printable(key.tenant), printable(key.tier), created, key.sha256[:SHOWN_DIGITS]
 
 
 def _date(created: int) -> str:
     return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "".join(f"{line.rstrip()}\n" for line in lines)

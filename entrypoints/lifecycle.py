@@ -10,7 +10,8 @@ from container import Container
 @asynccontextmanager
 async def running(container: Container) -> AsyncIterator[None]:
     """The fleet, the sweeper and the admission of this process; at the end no generation is left."""
-    fleet = container.fleet()
+    # Before the fleet is heard: who is told of a slot must be there.
+    fleet, generations = container.fleet(), container.generations()
     if fleet is not None:
         await fleet.start()
     tasks = [
@@ -20,7 +21,7 @@ async def running(container: Container) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await container.generations().aclose()
+        await generations.aclose()
         if fleet is not None:
             await fleet.aclose()
         for provider in container.llm_providers().values():

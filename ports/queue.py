@@ -1,10 +1,10 @@
 """The queue port."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from domain.jobs import QueueMessage
+from domain.jobs import QueueMessage, Waiting
 
 
 class MessageQueue(Protocol):
@@ -41,3 +41,10 @@ class MessageQueue(Protocol):
     @abstractmethod
     async def positions(self) -> Mapping[str, int]:
         """Of all who wait, by stream id, how many of the tenant's own are ahead (Q5)."""
+
+    @abstractmethod
+    async def list(self) -> Sequence[Waiting]:
+        """All who wait, tenant by tenant in the order of the round, each in the order of its line.
+
+        Raises a `QueueError` if that cannot be told.
+        """

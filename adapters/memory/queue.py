@@ -6,9 +6,9 @@ tenant with one waits one round at most, whatever the others have waiting (Q4).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from domain.jobs import MAX_COST, QueueMessage
+from domain.jobs import MAX_COST, QueueMessage, Waiting
 from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
 
@@ -90,6 +90,14 @@ class MemoryMessageQueue(MessageQueue, Occupancy):
     async def positions(self) -> Mapping[str, int]:
         """Counted in one pass over all."""
         return {stream_id: ahead for line in self._ring.values() for ahead, stream_id in enumerate(line.messages)}
+
+    async def list(self) -> Sequence[Waiting]:
+        """Each may wait as long as it could when it came."""
+        return [
+            Waiting(one.stream_id, tenant, ahead, one.cost, 0, one.wait)
+            for tenant, line in self._ring.items()
+            for ahead, one in enumerate(line.messages.values())
+        ]
 
     def _line(self, tenant: str) -> _Line:
         line = self._ring.get(tenant)

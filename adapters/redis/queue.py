@@ -34,7 +34,8 @@ from adapters.redis.script import Script
 from adapters.redis.stream_appender import LEASE_SECONDS
 from adapters.redis.stream_follower import PRESENCE_MS
 from adapters.redis.stream_mirror import LOG, META, PROCESS
-from domain.jobs import MAX_COST, QueueMessage
+from domain.errors import QueueError
+from domain.jobs import MAX_COST, QueueMessage, Waiting
 from domain.model import Lease
 from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
@@ -49,13 +50,16 @@ PATIENCE_MS = 250
 KEPT_MS = 900_000
 PAGE = 500
 QUEUE_SECONDS = 0.1
+LIST_SECONDS = 2.0
 
 PUT, TAKE, RESTORE = Script("queue_put"), Script("queue_take"), Script("queue_restore")
 REMOVE, POSITIONS, RECLAIM = Script("queue_remove"), Script("queue_positions"), Script("queue_reclaim")
+LIST = Script("queue_list")
 LINE = (MESSAGES, RING, DEFICITS)
 TAKEN_OVER = -2
 
 _Taken = tuple[bytes, int, int, int, int, int, int, int, bytes | None]
+_Row = tuple[bytes, bytes, int, int, int, int]
 
 
 class RedisMessageQueue(MessageQueue, Occupancy):
@@ -154,6 +158,17 @@ class RedisMessageQueue(MessageQueue, Occupancy):
                     if ahead is not None:
                         positions[message.stream_id] = ahead
         return positions
+
+    async def list(self) -> Sequence[Waiting]:
+        """Of the whole fleet."""
+        try:
+            rows = await self._client.evalsha(LIST, (MESSAGES, RING), (LINES,), timeout=LIST_SECONDS)
+        except RedisClientError as error:
+            raise QueueError.from_exception(error, details={"word": error.word}) from error
+        return [
+            Waiting(stream_id.decode(), tenant.decode(), ahead, cost, deliveries, wait / 1000)
+            for stream_id, tenant, ahead, cost, deliveries, wait in msgspec.convert(rows, list[_Row])
+        ]
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How many of this process wait."""

@@ -150,7 +150,7 @@ class Generations:
             generation.reason = "requested"
         self.start(generation)
         # The process that had it tells when its readers leave; if it is gone, it has none.
-        generation.await_readers(RECHECK_SECONDS)
+        generation.await_readers(max(RECHECK_SECONDS, generation.grace))
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -8,6 +8,8 @@ now = now[1] * 1000 + math.floor(now[2] / 1000)
 if ARGV[6] then
   redis.call('ZADD', KEYS[6], now + ARGV[7], ARGV[6])
   redis.call('ZADD', KEYS[7], 'NX', now, ARGV[6])
+  redis.call('PEXPIRE', KEYS[6], ARGV[4])
+  redis.call('PEXPIRE', KEYS[7], ARGV[4])
 end
 local back = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], 0, now, 'LIMIT', 0, ARGV[5])) do

@@ -1,0 +1,193 @@
+"""Queued requests whose replica is dead, asleep or leaving are served by another; and by workers (Q7, Q8)."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fleet.harness import ENVIRON, Fleet, eventually, running_fleet
+from tests.fleet.http_client import call
+from tests.fleet.readers import StreamReader, whole_log
+from tests.redis_server import RedisServer
+
+WITHIN = 20.0
+"""Seconds from a death to the end of what had not begun (Q8): a lease and a look."""
+SLOTS = 2
+FIRST, SECOND = range(2)
+
+
+@pytest.fixture
+def narrow() -> Iterator[Fleet]:
+    environ = {"STREAM_MAX_CONCURRENT": str(SLOTS), "STREAM_ORPHAN_GRACE": "60"}
+    with RedisServer() as redis, running_fleet(redis, count=2, environ=environ) as fleet:
+        yield fleet
+
+
+async def queued(fleet: Fleet, replica: int, count: int, tag: str) -> list[str]:
+    """So many streams that wait in this replica; their ids in the order of the line."""
+    return [await fleet.begin(replica, f"{tag} {number}", max_tokens=20) for number in range(count)]
+
+
+async def count(fleet: Fleet, command: str, key: str) -> int:
+    return int((await fleet.redis.command(command, key)).removeprefix(":"))
+
+
+async def in_line(fleet: Fleet) -> int:
+    return await count(fleet, "HLEN", "headgate:queue:messages")
+
+
+async def at_rest(fleet: Fleet) -> None:
+    """Nothing waits, nothing is held, and no job is left that could be begun again (L6, Q3)."""
+
+    async def holds() -> bool:
+        keys = ("headgate:queue:messages", "headgate:queue:ring", "headgate:slots:all")
+        counts = [await count(fleet, "EXISTS", key) for key in keys]
+        return not any(counts) and (await fleet.seen("ok-slow"))["open"] == 0
+
+    await eventually(holds, WITHIN)
+
+
+@contextlib.contextmanager
+def worker(fleet: Fleet, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`headgate worker` beside this fleet."""
+    settings = {**ENVIRON, "OPENAI_BASE_URL": fleet.upstream, "REDIS_URL": fleet.redis.url, **environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "entrypoints", "worker"], env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        output, _ = process.communicate()
+        assert b"Traceback" not in output, output[-3000:].decode()
+
+
+async def test_a_killed_replica_s_queue_is_served_by_another_and_nothing_twice_q7(
+    narrow: Fleet, rng: random.Random
+) -> None:
+    """Q7, Q8, fault 24: those without output are served, those with output end as S8 says."""
+    tag = f"crash {rng.random()}"
+    running = [await narrow.begin(FIRST, f"{tag} running {number}", max_tokens=2_000) for number in range(SLOTS)]
+    waiting = await queued(narrow, FIRST, 5, tag)
+    readers = [StreamReader(stream_id) for stream_id in [*running, *waiting]]
+    following = [asyncio.create_task(reader.resume(narrow.url(SECOND))) for reader in readers]
+    before = (await narrow.seen("ok-slow"))["requests"]
+    await asyncio.sleep(rng.uniform(0.2, 0.8))
+    narrow.replicas[FIRST].process.send_signal(signal.SIGKILL)
+    async with asyncio.timeout(WITHIN + 5):
+        await asyncio.gather(*following)
+    for reader in readers:
+        reader.check()
+    assert all(b'"code":"producer_lost"' in reader.terminal for reader in readers[:SLOTS])
+    assert all(b"event: complete" in reader.terminal for reader in readers[SLOTS:])
+    assert (await narrow.seen("ok-slow"))["requests"] == before + len(waiting)
+    await at_rest(narrow)
+
+
+async def test_a_sleeping_replica_holds_up_nobody_and_what_was_its_is_served_once_q7(
+    narrow: Fleet, rng: random.Random
+) -> None:
+    """Fault 25: its readers have their answers when it wakes; the line did not wait for it."""
+    tag = f"sleep {rng.random()}"
+    for number in range(SLOTS):
+        await narrow.begin(SECOND, f"{tag} running {number}", max_tokens=60)
+    async with contextlib.AsyncExitStack() as open_streams:
+        reader = StreamReader()
+        answer = await open_streams.enter_async_context(narrow.start(FIRST, f"{tag} here", max_tokens=20))
+        here = asyncio.create_task(reader.take(answer))
+        waiting = await queued(narrow, FIRST, 3, tag)
+        behind = await narrow.begin(SECOND, f"{tag} behind", max_tokens=20)
+        narrow.replicas[FIRST].process.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(WITHIN):
+            logs = await asyncio.gather(*(whole_log(narrow.url(SECOND), one) for one in [*waiting, behind]))
+        assert all(b"event: complete" in log[-1] for log in logs)
+        narrow.replicas[FIRST].process.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(WITHIN):
+            await here
+        reader.check()
+        assert b"event: complete" in reader.terminal
+    assert (await narrow.seen("ok-slow"))["requests"] == SLOTS + 5
+    await at_rest(narrow)
+
+
+async def test_a_replica_that_goes_leaves_its_queue_to_the_others_s12(narrow: Fleet, rng: random.Random) -> None:
+    """S12: SIGTERM twice, so that it drains nothing: what waits is served all the same."""
+    tag = f"term {rng.random()}"
+    for number in range(SLOTS):
+        await narrow.begin(SECOND, f"{tag} running {number}", max_tokens=100)
+    waiting = await queued(narrow, FIRST, 3, tag)
+    process = narrow.replicas[FIRST].process
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+    assert await asyncio.to_thread(process.wait, 10) == 0
+    async with asyncio.timeout(WITHIN):
+        logs = await asyncio.gather(*(whole_log(narrow.url(SECOND), one) for one in waiting))
+    assert all(b"event: complete" in log[-1] for log in logs)
+    await at_rest(narrow)
+
+
+async def test_a_cancelled_job_is_never_served_wherever_it_waits_q6(narrow: Fleet, rng: random.Random) -> None:
+    """Q6: cancelled through the other replica, the owner being alive, and then dead."""
+    tag = f"cancel {rng.random()}"
+    for number in range(SLOTS):
+        await narrow.begin(SECOND, f"{tag} running {number}", max_tokens=150)
+    alive, dead = await queued(narrow, FIRST, 2, tag)
+    assert (await call(narrow.url(SECOND), "DELETE", f"/v1/streams/{alive}"))[0].status in {202, 204}
+    assert b"event: cancelled" in (await whole_log(narrow.url(SECOND), alive))[-1]
+    assert await in_line(narrow) == 1
+    narrow.replicas[FIRST].process.send_signal(signal.SIGKILL)
+    await call(narrow.url(SECOND), "DELETE", f"/v1/streams/{dead}")
+    async with asyncio.timeout(WITHIN):
+        assert b"event: cancelled" in (await whole_log(narrow.url(SECOND), dead))[-1]
+    assert (await narrow.seen("ok-slow"))["requests"] == SLOTS
+    await at_rest(narrow)
+
+
+async def enlisted(fleet: Fleet) -> None:
+    """A worker is ready."""
+
+    async def holds() -> bool:
+        return await count(fleet, "EXISTS", "headgate:queue:workers") == 1
+
+    await eventually(holds, 10.0)
+
+
+async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: Fleet, rng: random.Random) -> None:
+    """Q7, Q8: killed before its jobs had any output, they are begun again, once; the readers notice nothing."""
+    tag = f"worker {rng.random()}"
+    with worker(narrow, STREAM_MAX_CONCURRENT=str(SLOTS)) as first:
+        await enlisted(narrow)
+        for number in range(SLOTS):
+            await narrow.begin(SECOND, f"{tag} running {number}", max_tokens=60)
+        jobs = [await narrow.begin(FIRST, f"{tag} {n}", model="late", max_tokens=1) for n in range(SLOTS)]
+        readers = [StreamReader(stream_id) for stream_id in jobs]
+        following = [asyncio.create_task(reader.resume(narrow.url(FIRST))) for reader in readers]
+
+        async def begun() -> bool:
+            return bool((await narrow.seen("late"))["open"] == SLOTS)
+
+        await eventually(begun, 10.0)
+        for replica in narrow.replicas:
+            assert (await replica.metrics())["headgate_open_generations"] == 0
+        first.kill()
+        async with asyncio.timeout(WITHIN + 5):
+            await asyncio.gather(*following)
+    for reader in readers:
+        reader.check()
+        assert b"event: complete" in reader.terminal
+    assert (await narrow.seen("late"))["requests"] == 2 * SLOTS
+    await at_rest(narrow)
+
+
+async def test_a_worker_ends_when_it_is_told_to(narrow: Fleet) -> None:
+    with worker(narrow) as process:
+        await enlisted(narrow)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 10) == 0
