@@ -88,6 +88,7 @@ class Admission:
         self._tier = tier
         self.wait = wait
         self.adopt: Callable[[QueueMessage, Ticket], None] | None = None
+        self._closed = False
         self._waiting: dict[str, Ticket] = {}
         self._pokes: set[asyncio.Task[None]] = set()
         self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
@@ -167,6 +168,10 @@ class Admission:
         """Takes on no work of other processes any more."""
         self._queue.retire()
 
+    def close(self) -> None:
+        """Lets nobody in any more: who waits has left, or is left to other processes."""
+        self._closed = True
+
     def poke(self, _stream_id: str = "") -> None:
         """There may be a slot for somebody who waits here: another process says so."""
         task = asyncio.create_task(self._dispatch())
@@ -186,7 +191,7 @@ class Admission:
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
         full = set[str]()
-        while self._slots.room():
+        while not self._closed and self._slots.room():
             message = await self._queue.take(full)
             if message is None:
                 return

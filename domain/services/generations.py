@@ -87,7 +87,7 @@ class Generations:
 
         What waits for a slot, and would go on without its readers, is left to the fleet.
         """
-        self._admission.retire()
+        self._admission.close()
         running = list(self._running.values())
         for generation in running:
             if self._fleet is not None and not generation.ticket.granted.done() and generation.grace > 0:

@@ -184,3 +184,28 @@ async def test_any_use_is_that_of_bounded_lines(open_queue: OpenQueue, mix: list
                 assert await queue.remove(leaving) is (leaving != "nobody")
             expected = {one.stream_id: ahead for line in lines.values() for ahead, one in enumerate(line)}
             assert await queue.positions() == expected
+
+
+async def test_all_who_wait_are_listed_in_the_order_of_the_round(open_queue: OpenQueue) -> None:
+    async with open_queue() as (queue, _):
+        assert list(await queue.list()) == []
+        for one in (message("a", 1), message("b", 1), message("a", 2)):
+            await queue.put(one)
+        rows = await queue.list()
+        assert [(one.stream_id, one.tenant, one.ahead) for one in rows] == [
+            ("a-1", "a", 0),
+            ("a-2", "a", 1),
+            ("b-1", "b", 0),
+        ]
+        assert all((one.cost, one.deliveries) == (1, 0) and 50 < one.wait <= 60 for one in rows)
+
+
+async def test_nothing_of_a_living_process_is_reclaimed_and_a_retired_one_takes_its_own(open_queue: OpenQueue) -> None:
+    async with open_queue() as (queue, _):
+        await queue.put(message("a", 1))
+        await queue.put(message("a", 2))
+        assert await queue.take(()) == message("a", 1)
+        await queue.reclaim()
+        assert list(await queue.positions()) == ["a-2"]
+        queue.retire()
+        assert await queue.take(()) == message("a", 2)

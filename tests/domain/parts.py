@@ -30,6 +30,7 @@ from domain.services.sweeper import Sweeper
 from ports.cache import Cache
 from ports.fleet import Fleet
 from ports.provider import Provider
+from ports.queue import MessageQueue
 from ports.stream_log import StreamLog
 
 TEXT = "one two three four five"
@@ -60,6 +61,7 @@ class House:
     policy: CachePolicy = field(default_factory=CachePolicy)
     tokens_per_minute: int = 1_000_000
     fleet: Fleet | None = None
+    queue: MessageQueue = field(default_factory=lambda: MemoryMessageQueue(10, 10))
 
     def build(self) -> StreamService:
         """The service, its parts in the attributes."""
@@ -84,7 +86,8 @@ class House:
         self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
         attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
         tier = Tier(1000, self.tokens_per_minute, 100)
-        admission = Admission(clock, limiter, self.slots, MemoryMessageQueue(10, 10), lambda _: tier, wait=60.0)
+        admission = Admission(clock, limiter, self.slots, self.queue, lambda _: tier, wait=60.0)
+        self.admission = admission
         self.dead_letters = MemoryDeadLetters()
         self.generations = Generations(
             clock,

@@ -1,49 +1,18 @@
 """Streams that are read and cancelled on other replicas, as the one that fills them sees it."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
 from domain.errors import StreamLogUnavailableError
 from domain.model import Cancelled, Complete, Lease, StreamInfo
 from domain.services.streams import StreamService
-from ports.fleet import Fleet, FleetEvent
+from ports.fleet import Fleet
 from ports.stream_log import Reader
+from tests.domain.fake_fleet import FakeFleet
 from tests.domain.parts import CALLER, TEXT, House, ask, context, read_all
 
 SLOW = {"slow": Script(text_pieces(TEXT), delay=100.0)}
-
-
-@dataclass
-class FakeFleet(Fleet):
-    """Other replicas, as a test says that they are."""
-
-    elsewhere: bool = False
-    asked: int = 0
-    adopted: list[Lease] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    listeners: dict[FleetEvent, Callable[[str], None]] = field(default_factory=dict)
-
-    def listen(self, event: FleetEvent, listener: Callable[[str], None]) -> None:
-        self.listeners[event] = listener
-
-    def left(self, stream_id: str) -> None:
-        self.listeners[FleetEvent.LEFT](stream_id)
-
-    def on_cancel(self, stream_id: str) -> None:
-        self.listeners[FleetEvent.CANCEL](stream_id)
-
-    async def adopt(self, info: StreamInfo, lease: Lease) -> None:
-        self.adopted.append(lease)
-
-    async def read_elsewhere(self, stream_id: str) -> bool:
-        self.asked += 1
-        return self.elsewhere
-
-    async def cancel_elsewhere(self, stream_id: str) -> None:
-        self.cancelled.append(stream_id)
 
 
 def house(fleet: Fleet) -> tuple[House, StreamService]:
