@@ -56,12 +56,12 @@ class QueueMessage:
     @property
     def stream_id(self) -> str:
         """Its name in the line."""
-        return self.job.info.stream_id
+        return self.job.stream_id
 
     @property
     def tenant(self) -> str:
         """In whose line it is."""
-        return self.job.context.caller.tenant
+        return self.job.tenant
 
     @property
     def holder(self) -> str:

@@ -1,4 +1,4 @@
-"""The application: the container's services behind the doors. The only importer of the container beside the CLI."""
+"""The application: the container's services behind the doors."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -167,9 +167,8 @@ class Generations:
                 terminal = await self._fill(generation)
         finally:
             try:
-                if not generation.handed_over:
-                    with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
-                        await self._end(generation, terminal)
+                with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
+                    await self._end(generation, terminal)
             finally:
                 generation.dismiss()
                 self._forget(generation)
@@ -218,6 +217,8 @@ class Generations:
 
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
+        if generation.handed_over:
+            return
         progress = generation.progress
         if isinstance(terminal, Complete) and generation.job.store_key is not None and not progress.rescues:  # K1
             await self._cache.put(generation.job.store_key, progress.deltas, terminal)

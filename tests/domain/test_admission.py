@@ -126,6 +126,7 @@ class TakenElsewhere(MemorySlots):
     """Slots that look free from here, until they are asked for."""
 
     taken = False
+    awaited = True
     asked: "asyncio.Event | None" = None
 
     async def acquire(self, caller: Caller, holder: str) -> bool:
@@ -134,12 +135,24 @@ class TakenElsewhere(MemorySlots):
             await asyncio.sleep(0)
         return not self.taken and await super().acquire(caller, holder)
 
+    async def release(self, holder: str) -> bool:
+        return await super().release(holder) and self.awaited
+
 
 def fleet_admission() -> tuple[Admission, TakenElsewhere, MemoryMessageQueue, ManualClock]:
     clock = ManualClock()
     slots, queue = TakenElsewhere(1, lambda _: 10), MemoryMessageQueue(10, 10)
     limiter = MemoryLimiter(clock, {"default": Tier(60, 6000, 10)})
     return Admission(clock, limiter, slots, queue, lambda _: Tier(60, 6000, 10), wait=60.0), slots, queue, clock
+
+
+async def test_where_nobody_waits_the_line_is_not_asked() -> None:
+    service, slots, queue, _ = fleet_admission()
+    slots.awaited = False
+    ticket = await service.enter(job(A.tenant, "s1"))
+    await queue.put(message("b", "elsewhere"))
+    await service.leave(ticket)
+    assert await queue.positions() == {"elsewhere": 0}
 
 
 async def test_a_slot_that_another_process_took_is_waited_for_in_the_same_place_q4() -> None:
