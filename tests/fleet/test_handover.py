@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.fleet.harness import ENVIRON, Fleet, eventually, running_fleet
+from tests.fleet.harness import Fleet, eventually, running_fleet
 from tests.fleet.http_client import call
 from tests.fleet.readers import StreamReader, whole_log
+from tests.fleet.worker import count, enlisted, worker
 from tests.redis_server import RedisServer
 
 WITHIN = 20.0
@@ -33,10 +32,6 @@ async def queued(fleet: Fleet, replica: int, count: int, tag: str) -> list[str]:
     return [await fleet.begin(replica, f"{tag} {number}", max_tokens=20) for number in range(count)]
 
 
-async def count(fleet: Fleet, command: str, key: str) -> int:
-    return int((await fleet.redis.command(command, key)).removeprefix(":"))
-
-
 async def in_line(fleet: Fleet) -> int:
     return await count(fleet, "HLEN", "headgate:queue:messages")
 
@@ -50,22 +45,6 @@ async def at_rest(fleet: Fleet) -> None:
         return not any(counts) and (await fleet.seen("ok-slow"))["open"] == 0
 
     await eventually(holds, WITHIN)
-
-
-@contextlib.contextmanager
-def worker(fleet: Fleet, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`headgate worker` beside this fleet."""
-    settings = {**ENVIRON, "OPENAI_BASE_URL": fleet.upstream, "REDIS_URL": fleet.redis.url, **environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints", "worker"], env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        output, _ = process.communicate()
-        assert b"Traceback" not in output, output[-3000:].decode()
 
 
 async def test_a_killed_replica_s_queue_is_served_by_another_and_nothing_twice_q7(
@@ -148,15 +127,6 @@ async def test_a_cancelled_job_is_never_served_wherever_it_waits_q6(narrow: Flee
         assert b"event: cancelled" in (await whole_log(narrow.url(SECOND), dead))[-1]
     assert (await narrow.seen("ok-slow"))["requests"] == SLOTS
     await at_rest(narrow)
-
-
-async def enlisted(fleet: Fleet) -> None:
-    """A worker is ready."""
-
-    async def holds() -> bool:
-        return await count(fleet, "EXISTS", "headgate:queue:workers") == 1
-
-    await eventually(holds, 10.0)
 
 
 async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: Fleet, rng: random.Random) -> None:
