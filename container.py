@@ -33,7 +33,7 @@ from adapters.providers.capabilities import capabilities
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
-from adapters.redis.connection import connector
+from adapters.redis.configured import client_of
 from adapters.redis.dead_letters import RedisDeadLetters
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.keys import RedisApiKeys
@@ -44,6 +44,7 @@ from adapters.redis.stream_log import RedisStreamLog
 from adapters.registry import Registry, bind_providers
 from adapters.settings import Settings
 from domain import stages
+from domain.fair_line import FairLine
 from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
@@ -59,6 +60,7 @@ from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
+from domain.services.target_permits import TargetPermits, WaitingCall
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
@@ -131,6 +133,17 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
     return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent)
 
 
+def _permits(settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper) -> TargetPermits | None:
+    if not settings.stream.adaptive_concurrency:
+        return None
+    queue, most = settings.queue, settings.stream.max_concurrent
+
+    def line() -> FairLine[WaitingCall]:
+        return FairLine(queue.max_depth, _longest_line(settings))
+
+    return TargetPermits(clock, log, sweeper, line, _tier_of(settings), wait=queue.max_wait, most=most)
+
+
 def _dead_letters(client: RedisClient | None) -> DeadLetters:
     return MemoryDeadLetters() if client is None else RedisDeadLetters(client)
 
@@ -163,18 +176,6 @@ def _metrics(
     if directory is None:
         return ProcessExposition(registry, gauges)
     return WorkersExposition(directory, gauges, sweeper.alarm)
-
-
-def _redis_client(settings: Settings, tracker: ExecutionTracker) -> RedisClient | None:
-    redis = settings.redis
-    if not redis.enabled:
-        return None
-    url, password = (None if secret is None else secret.get_secret_value() for secret in (redis.url, redis.password))
-    host = redis.host or "localhost"
-    connect = connector(url, host=host, port=redis.port, db=redis.db, password=password)
-    return RedisClient(
-        connect, _redis_timing(tracker), log_redis_state, pool_min=redis.pool_min, pool_max=redis.pool_max
-    )
 
 
 def _redis_timing(tracker: ExecutionTracker) -> Timing:
@@ -255,7 +256,12 @@ class Container(containers.DeclarativeContainer):
         max_entries=L1_MAX_ENTRIES,
         max_entry_bytes=providers.Callable(_largest_entry, settings),
     )
-    redis_client = providers.Singleton(_redis_client, settings, tracker)
+    redis_client = providers.Singleton(
+        client_of,
+        settings.provided.redis,
+        providers.Callable(_redis_timing, tracker),
+        providers.Object(log_redis_state),
+    )
     l2_cache = providers.Singleton(_l2, settings, redis_client)
     stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
     limiter = providers.Singleton(_limiter, settings, clock, redis_client)
@@ -307,6 +313,7 @@ class Container(containers.DeclarativeContainer):
             recovery_timeout=settings.provided.breaker.recovery_timeout,
         ),
     )
+    permits = providers.Singleton(_permits, settings, clock, stream_log, sweeper)
     attempts = providers.Singleton(
         Attempts,
         clock,
@@ -320,6 +327,7 @@ class Container(containers.DeclarativeContainer):
             idle=settings.provided.stream.idle_timeout,
             total=settings.provided.stream.total_timeout,
         ),
+        permits,
     )
     admission = providers.Singleton(
         Admission,
@@ -380,5 +388,6 @@ class Container(containers.DeclarativeContainer):
         cache,
         limiter,
         breaker_board,
+        permits,
         fleet,
     )

@@ -179,6 +179,9 @@ class StreamSettings(Table):
     max_concurrent_per_caller: Annotated[
         int, Field(ge=1, le=10**6, description="generations at once for a caller of the default tier")
     ] = 20
+    adaptive_concurrency: Annotated[
+        bool, Field(description="whether calls of a target wait for as many others as it answers well")
+    ] = False
     first_event_timeout: Annotated[
         float, Field(ge=TICK, le=3600, description="longest silence before the first event")
     ] = 10.0

@@ -18,6 +18,7 @@ from domain.services.retry_budget import RetryBudget
 from domain.services.routing import Router, Target, Then, reaction
 from domain.services.seam import Seam, UnjoinableError
 from domain.services.sweeper import Sweeper
+from domain.services.target_permits import TargetPermits
 from ports.clock import Clock
 from ports.stream_log import StreamLog
 
@@ -35,12 +36,14 @@ class Attempts:
         breakers: CircuitBreakers,
         sweeper: Sweeper,
         timeouts: StreamTimeouts,
+        permits: TargetPermits | None = None,
     ) -> None:
         self._clock = clock
         self._router = router
         self._breakers = breakers
         self._sweeper = sweeper
         self._timeouts = timeouts
+        self._permits = permits
         self._calls = ProviderCalls(clock, log, sweeper, timeouts)
         self._budget = RetryBudget(clock)
 
@@ -63,7 +66,9 @@ class Attempts:
             ) from error
 
     async def _try_targets(self, progress: Progress) -> Complete:
-        targets = self._router.resolve(progress.request.model)
+        targets: Sequence[Target] = self._router.resolve(progress.request.model)
+        if self._permits is not None:
+            targets = self._permits.prefer(targets)
         rest: Sequence[Target] = targets
         again = True  # whether the last target may rescue its own answer
         last: ProviderError | None = None
@@ -111,38 +116,54 @@ class Attempts:
     async def _try_target(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
         """One target with its retries; None if its breaker shuts it out from the start."""
         attempt, last = 0, None
-        holder = progress.lease.stream_id
-        while await self._breakers.admit(target.name, holder):
+        while True:
             attempt += 1
-            verdict = False
             try:
-                complete = await self._call(progress, target, prefill=prefill)
-                await self._breakers.succeeded(target.name, holder)
-                verdict = True
+                complete = await self._attempt(progress, target, prefill=prefill)
             except ProviderError as error:
-                if error.retryable:
-                    await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
-                    verdict = True
                 delay = self._router.retry_delay(error, attempt, progress.deadline - self._clock.monotonic())
                 # Who rescues an answer is asked once: somebody is waiting in the middle of a sentence.
                 if delay is None or progress.first_event_at is not None or not self._budget.withdraw():
                     raise
                 last = error
-            except UnjoinableError as error:  # which says nothing about the target
-                raise ProviderTruncatedError(
-                    "The answer broke off, and what came next could not be joined to it.",
-                    thread_id=progress.thread_id,
-                    details={"target": target.name, "phase": "rescue"},
-                ) from error
             else:
+                if complete is None and last is not None:
+                    raise last
                 return complete
-            finally:
-                if not verdict:
-                    await self._breakers.abandoned(target.name, holder)
             await self._clock.sleep(delay)
-        if last is not None:
-            raise last
-        return None
+
+    async def _attempt(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
+        """One call, when there is a permit for it; None if the target's breaker shuts it out."""
+        if self._permits is None:
+            return await self._judged(progress, target, prefill=prefill)
+        async with self._permits.hold(progress, target):
+            return await self._judged(progress, target, prefill=prefill)
+
+    async def _judged(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
+        """One call, if the target's breaker admits it, which is told how it ended."""
+        holder = progress.lease.stream_id
+        if not await self._breakers.admit(target.name, holder):
+            return None
+        verdict = False
+        try:
+            complete = await self._call(progress, target, prefill=prefill)
+            await self._breakers.succeeded(target.name, holder)
+            verdict = True
+        except ProviderError as error:
+            if error.retryable:
+                await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
+                verdict = True
+            raise
+        except UnjoinableError as error:  # which says nothing about the target
+            raise ProviderTruncatedError(
+                "The answer broke off, and what came next could not be joined to it.",
+                thread_id=progress.thread_id,
+                details={"target": target.name, "phase": "rescue"},
+            ) from error
+        finally:
+            if not verdict:
+                await self._breakers.abandoned(target.name, holder)
+        return complete
 
     async def _call(self, progress: Progress, target: Target, *, prefill: bool) -> Complete:
         """The whole answer, or the rest of one that has begun."""

@@ -143,7 +143,7 @@ class Generations:
         except SSEBaseError:
             await self._admission.leave(ticket)
             return
-        progress = Progress(job.request, lease, job.context.thread_id, keep=job.store_key is not None)
+        progress = Progress(job, lease)
         started_at = self._clock.monotonic() - (self._admission.wait - message.wait)
         generation = Generation(self._sweeper, job, progress, ticket, started_at, self.orphaned)
         if message.cancelled:

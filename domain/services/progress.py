@@ -1,9 +1,10 @@
 """What a generation has to show for itself so far, whichever attempts it took."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from domain.jobs import Job
 from domain.model import GAP_BOUNDS, CompletionRequest, Delta, Lease, Usage
 
 MAX_RESCUE_CHARACTERS = 1 << 18
@@ -14,11 +15,14 @@ MAX_RESCUE_CHARACTERS = 1 << 18
 class Progress:
     """One answer on its way into one stream."""
 
-    request: CompletionRequest
+    job: Job
     lease: Lease
-    thread_id: str
-    keep: bool
+    request: CompletionRequest = field(init=False)
+    thread_id: str = field(init=False)
+    keep: bool = field(init=False)
     """Whether the deltas are needed at the end, for the cache."""
+    began: Callable[[float], None] | None = None
+    """Told when the first event comes, in monotonic seconds."""
     deltas: list[Delta] = field(default_factory=list)
     deadline: float = math.inf
     """When all attempts together must be over; monotonic seconds."""
@@ -41,6 +45,11 @@ class Progress:
     """Choices that have no finish reason yet."""
     usage: Usage | None = None
     model: str = ""
+
+    def __post_init__(self) -> None:
+        self.request = self.job.request
+        self.thread_id = self.job.context.thread_id
+        self.keep = self.job.store_key is not None
 
     @property
     def choices(self) -> int:

@@ -81,6 +81,8 @@ class ProviderCalls:
             append(lease, batch)
             if progress.first_event_at is None:
                 progress.first_event_at = now
+                if progress.began is not None:
+                    progress.began(now)
             else:
                 progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
             progress.last_event_at = now

@@ -207,7 +207,7 @@ class StreamService:
             await self._admission.leave(ticket)
             await self._admission.settle(caller, cost.tokens, 0)
             raise
-        progress = Progress(request, lease, context.thread_id, keep=store_key is not None)
+        progress = Progress(job, lease)
         generation = Generation(self._sweeper, job, progress, ticket, started, self._generations.orphaned)
         self._generations.start(generation)
         return await self._follow(info, context, how, generation, verdict)

@@ -47,7 +47,7 @@ async def test_the_queue_knows_nothing_of_tenants_that_do_not_wait() -> None:
     await queue.put(message("a", "s-1"))
     assert await queue.put(message("b", "s-2")) is None
     await queue.remove("s-1")
-    assert (len(queue._ring), len(queue._tenants)) == (0, 0)
+    assert (len(queue._line._ring), len(queue._line._tenants)) == (0, 0)
 
 
 async def test_the_breaker_board_forgets_the_target_that_was_published_longest_ago() -> None:

@@ -41,6 +41,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", OutagePolicy.DENY, OutagePolicy.SHARE),
     ("RATE_LIMIT_REPLICAS", "8", "rate_limit.replicas", 8, 2),
     ("STREAM_MAX_CONCURRENT", "9", "stream.max_concurrent", 9, 10_000),
+    ("STREAM_ADAPTIVE_CONCURRENCY", "true", "stream.adaptive_concurrency", True, False),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
     ("STREAM_FIRST_EVENT_TIMEOUT", "1.5", "stream.first_event_timeout", 1.5, 10.0),
     ("STREAM_IDLE_TIMEOUT", "2", "stream.idle_timeout", 2.0, 30.0),

@@ -15,6 +15,7 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.fair_line import FairLine
 from domain.model import CallContext, Caller, CompletionRequest, Event, Message, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
@@ -27,6 +28,7 @@ from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import Attachment, StreamService
 from domain.services.sweeper import Sweeper
+from domain.services.target_permits import TargetPermits
 from ports.cache import Cache
 from ports.fleet import Fleet
 from ports.provider import Provider
@@ -61,6 +63,9 @@ class House:
     policy: CachePolicy = field(default_factory=CachePolicy)
     tokens_per_minute: int = 1_000_000
     fleet: Fleet | None = None
+    permits: int | None = None
+    """Concurrency is adaptive, up to this."""
+    line_depth: int = 100
     queue: MessageQueue = field(default_factory=lambda: MemoryMessageQueue(10, 10))
 
     def build(self) -> StreamService:
@@ -84,8 +89,15 @@ class House:
             random.Random(1),
         )
         self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
-        attempts = Attempts(clock, log, router, self.breakers, self.sweeper, StreamTimeouts(10.0, 30.0, 100.0))
         tier = Tier(1000, self.tokens_per_minute, 100)
+        self.target_permits = None
+        if self.permits is not None:
+            depth = self.line_depth
+            self.target_permits = TargetPermits(
+                clock, log, self.sweeper, lambda: FairLine(depth, depth), lambda _: tier, wait=20.0, most=self.permits
+            )
+        timeouts = StreamTimeouts(10.0, 30.0, 100.0)
+        attempts = Attempts(clock, log, router, self.breakers, self.sweeper, timeouts, self.target_permits)
         admission = Admission(clock, limiter, self.slots, self.queue, lambda _: tier, wait=60.0)
         self.admission = admission
         self.dead_letters = MemoryDeadLetters()

@@ -28,6 +28,7 @@ from domain.services.rescue import GO_ON, continuation, rescuable
 from domain.services.streams import StreamService
 from ports.provider import Provider
 from tests.domain.parts import House, ask, context, read_all
+from tests.jobs import job
 
 TEXT = " ".join(f"word{number}" for number in range(1, 21))
 PIECES = text_pieces(TEXT)
@@ -229,7 +230,7 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
 
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
-    one = Progress(CompletionRequest("m", messages), Lease("s", 1), "t", keep=False)
+    one = Progress(replace(job("acme", "s"), request=CompletionRequest("m", messages)), Lease("s", 1))
     one.take([Delta(text) for text in texts])
     return one
 

@@ -1,4 +1,4 @@
--- Takes the message whose turn it is, by deficit round robin over tenants (see adapters/memory/queue.py), and a slot
+-- Takes the message whose turn it is, by deficit round robin over tenants (see domain/fair_line.py), and a slot
 -- for it. If it is another process's, that one is told to look; if it does not, or is dead, or a worker asks, the
 -- message is taken from it, and its stream with it: a new fence, so that whoever had it can append nothing any more.
 -- Tenants that have all the slots that they may have are passed over.
