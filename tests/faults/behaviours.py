@@ -24,6 +24,20 @@ def _error(status: int, code: str, **headers: str) -> Behaviour:
     return behave
 
 
+def _narrow(at_once: int, seconds: float) -> Behaviour:
+    """Works on so many requests at once, each for so long before its first token; the others wait in here, unheard."""
+    room = asyncio.Semaphore(at_once)
+
+    async def behave(exchange: Exchange) -> None:
+        async with room:
+            await asyncio.sleep(seconds)
+            await exchange.words(exchange.tokens)
+            await exchange.finish()
+            await exchange.done()
+
+    return behave
+
+
 def _streamed(*, pause: float = 0.0) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         await exchange.words(exchange.tokens, pause)
@@ -224,6 +238,7 @@ async def _no_usage(exchange: Exchange) -> None:
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": _streamed(),
     "ok-slow": _streamed(pause=0.02),
+    "narrow": _narrow(4, 0.2),
     "tools": _tools,
     "plain": _plain,
     "unicode": _unicode,
