@@ -168,6 +168,16 @@ async def test_a_silent_provider_lowers_the_limit_and_a_quick_one_raises_it() ->
     assert reading(house, "") > 5 + 15  # it began at 10
 
 
+async def test_a_provider_that_falls_silent_in_the_middle_does_not_lower_the_limit() -> None:
+    house = house_of({"stalls": Script(PIECES, stall_at=2)}, permits=8)
+    attachments = await opened(house, house.build(), "p/stalls")
+    await house.pass_time(65)
+    ((*_, failed),) = await ended(house, attachments)
+    assert isinstance(failed, Failed)
+    assert failed.code == "provider_timeout"
+    assert reading(house, "") == 8
+
+
 async def test_a_rescue_does_not_wait_r6() -> None:
     scripts = {"cut": Script(PIECES, error=ProviderUnavailableError, error_at=3), "slow": SLOW}
     house = house_of({**scripts}, routes={"fast": ("p/cut", "p/slow")})

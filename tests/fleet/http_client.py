@@ -61,16 +61,21 @@ class Answer:
 
 @contextlib.asynccontextmanager
 async def ask(
-    url: str, method: str, path: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    url: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+    seconds: float = CALL_SECONDS,
 ) -> AsyncIterator[Answer]:
-    """Sends a request; leaving the block hangs up. Bounded by CALL_SECONDS in all."""
+    """Sends a request; leaving the block hangs up. Bounded by so many seconds in all."""
     address = urlsplit(url)
     data = b"" if body is None else json.dumps(body).encode()
     fields = {"Host": address.netloc, "Connection": "close", "Content-Length": str(len(data)), **(headers or {})}
     if body is not None:
         fields["Content-Type"] = "application/json"
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    async with asyncio.timeout(CALL_SECONDS):
+    async with asyncio.timeout(seconds):
         reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=LIMIT)
         try:
             writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + data)
