@@ -15,6 +15,10 @@ from ports.clock import Clock
 NEVER = math.inf
 
 
+def _silent() -> None:
+    """What a cancelled alarm rings."""
+
+
 class Alarm:
     """One deadline: `ring` is called once, when the clock has passed `at` (monotonic seconds)."""
 
@@ -27,8 +31,9 @@ class Alarm:
         alarms.add(self)
 
     def cancel(self) -> None:
-        """Never rings after this; idempotent."""
+        """Never rings after this; idempotent. Lets go of what it would have called, which mostly holds the alarm."""
         self._alarms.discard(self)
+        self.ring = _silent
 
 
 class Timeout:
@@ -99,8 +104,9 @@ class Sweeper:
         """Rings all that are due."""
         now = self._clock.monotonic()
         for alarm in [alarm for alarm in self._alarms if alarm.at <= now]:
+            ring = alarm.ring
             alarm.cancel()
-            alarm.ring()
+            ring()
 
     def __len__(self) -> int:
         return len(self._alarms)

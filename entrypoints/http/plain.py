@@ -39,7 +39,7 @@ class PlainResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Waits for the end, then answers."""
-        connection = ReaderConnection(self._attachment, receive)
+        connection = ReaderConnection(self._attachment, scope, receive)
         reader = self._attachment.reader
         async with connection:
             while not reader.ended:

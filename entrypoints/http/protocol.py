@@ -1,5 +1,9 @@
 """The HTTP protocol of the server: uvicorn's, with what a stream needs beside ASGI."""
 
+import weakref
+from collections.abc import Callable
+from typing import cast
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 DIRECT = "headgate.direct"
@@ -13,30 +17,43 @@ class DirectWriter:
     is unsent, and not abort it (S11).
     """
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_cycle", "_transport", "gone")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
+        # The request's scope, which the cycle holds, holds this: with a strong reference the garbage collector would
+        # have to find every request.
+        self._cycle = weakref.ref(cycle)
+        self._transport = cycle.transport
+        self.gone: Callable[[], None] | None = None
+        """Told when the client leaves before the response is complete."""
 
     @property
     def ready(self) -> bool:
         """Whether a piece may be written now: the head is out, the client takes what it is sent, and is there."""
-        cycle = self._cycle
-        return bool(cycle.chunked_encoding) and not (
-            cycle.flow.write_paused or cycle.disconnected or cycle.response_complete
+        cycle = self._cycle()
+        return (
+            cycle is not None
+            and bool(cycle.chunked_encoding)
+            and not (cycle.flow.write_paused or cycle.disconnected or cycle.response_complete)
         )
+
+    @property
+    def lost(self) -> bool:
+        """Whether the client has left already."""
+        cycle = self._cycle()
+        return cycle is None or cycle.disconnected
 
     def write(self, body: bytes) -> None:
         """One piece, not empty, as an HTTP chunk."""
-        self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def abort(self) -> None:
         """Drops the connection, with what is unsent."""
-        self._cycle.transport.abort()
+        self._transport.abort()
 
 
 class HeadgateProtocol(HttpToolsProtocol):
-    """Gives each request its `DirectWriter`."""
+    """Gives each request its `DirectWriter`, which it tells when the connection is lost."""
 
     def on_headers_complete(self) -> None:
         """Begins a request."""
@@ -45,3 +62,12 @@ class HeadgateProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             extensions[DIRECT] = DirectWriter(self.cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Also tells the response that is being written; uvicorn tells whoever listens in a task of its own."""
+        super().connection_lost(exc)
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.disconnected:
+            direct = cast("DirectWriter", cycle.scope.get("extensions", {}).get(DIRECT))
+            if direct.gone is not None:
+                direct.gone()

@@ -2,7 +2,7 @@
 
 `StreamResponse` keeps sse-starlette's response and headers and replaces how it runs: the stock one costs a task group
 with four tasks a request and a cancel scope, a lock and a log call an event (0.7 ms and 20 us, measured). Here one
-coroutine reads a batch and writes it; one task waits for the client to leave; the sweeper does what depends on time.
+coroutine reads a batch and writes it; the connection tells when the client leaves, the sweeper when time is up.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from domain.services.generations import failed
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.connection import ReaderConnection
-from entrypoints.http.protocol import DIRECT, DirectWriter
+from entrypoints.http.protocol import DirectWriter
 from ports.clock import Clock
 
 # One write of this size at most: the server then waits for the client before it takes the next (S11).
@@ -116,8 +116,8 @@ class StreamResponse(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Writes the stream until it ends, the client leaves, or the process goes away."""
-        connection = ReaderConnection(self._attachment, receive)
-        self._direct = scope.get("extensions", {}).get(DIRECT)
+        connection = ReaderConnection(self._attachment, scope, receive)
+        self._direct = connection.direct
         self._task = asyncio.current_task()
         self._streams.add(self)
         self._alarm = self._streams.sweeper.alarm(self._streams.hold, self._ring)

@@ -1,7 +1,7 @@
 """The response itself, with time in hand: headers that wait, heartbeats, stalled clients (S10, S11)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -35,6 +35,7 @@ class Client:
     takes: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     aborted: bool = False
+    gone: Callable[[], None] | None = None
 
     async def send(self, message: Message) -> None:
         await self.takes.wait()
@@ -43,6 +44,15 @@ class Client:
     async def receive(self) -> Message:
         await self.left.wait()
         return {"type": "http.disconnect"}
+
+    @property
+    def lost(self) -> bool:
+        return self.left.is_set()
+
+    def leave(self) -> None:
+        self.left.set()
+        if self.gone is not None:
+            self.gone()
 
     @property
     def ready(self) -> bool:
@@ -54,7 +64,7 @@ class Client:
     def abort(self) -> None:
         self.aborted = True
         self.takes.set()
-        self.left.set()
+        self.leave()
 
     @property
     def body(self) -> bytes:
@@ -94,7 +104,7 @@ async def responding(encoder: Encoder, *, waits: bool = True, direct: bool = Tru
     try:
         await clock.advance(0)
         yield client
-        client.left.set()
+        client.leave()
         await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 5)
     finally:
         task.cancel()
@@ -180,7 +190,7 @@ async def test_large_batches_are_written_in_pieces_s11() -> None:
 
 async def test_a_client_that_leaves_before_anything_was_sent_costs_nothing() -> None:
     async with responding(NativeEncoder(INFO)) as client:
-        client.left.set()
+        client.leave()
         await client.clock.advance(0)
         assert client.sent == []
         assert len(client.streams) == 0
