@@ -72,14 +72,13 @@ async def test_a_flood_is_refused_without_redis_and_does_not_hold_up_others_l3(
     one_replica: Fleet, seconds: float
 ) -> None:
     """L3: at least 95 % of the refusals without Redis; the streams of others go on as before."""
-    before = await scripts_run(one_replica)
     quiet = await p99_gap(one_replica, seconds)
-    between = await scripts_run(one_replica)
-    await refused_load(one_replica, 0.5)  # what is admitted of it is over, before the streams begin
-    start = await scripts_run(one_replica)
-    flooded, seen = await asyncio.gather(p99_gap(one_replica, seconds), refused_load(one_replica, seconds))
-    asked = await scripts_run(one_replica) - start - (between - before)
+    await refused_load(one_replica, 0.5)  # what is admitted of it is over, before anything is measured
+    before = await scripts_run(one_replica)
+    seen = await refused_load(one_replica, seconds)
+    asked = await scripts_run(one_replica) - before
+    flooded, _ = await asyncio.gather(p99_gap(one_replica, seconds), refused_load(one_replica, seconds))
     print(f"\n{seen['429'] / seconds:.0f} refusals a second, {asked} scripts for {seen}")  # noqa: T201
     print(f"p99 gap {quiet * 1e3:.1f} ms, then {flooded * 1e3:.1f} ms: {flooded / quiet:.2f} times")  # noqa: T201
-    # What was admitted costs some for its slot and its log; the streams' own differ a little from run to run.
-    assert asked < 0.05 * seen["429"] + 12 * seen.get("202", 0) + 50
+    # What was admitted costs some for its slot and its log.
+    assert asked < 0.05 * seen["429"] + 12 * seen.get("202", 0)
