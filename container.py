@@ -29,7 +29,7 @@ from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
 from adapters.observability.recording import metrics_registry_of, recorder_of, tracing_of
 from adapters.observability.redis_state import log_redis_state
-from adapters.providers.capabilities import capabilities
+from adapters.providers.capabilities import capabilities_by
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
@@ -299,7 +299,7 @@ class Container(containers.DeclarativeContainer):
             max_delay=settings.provided.retry.max_delay,
         ),
         providers.Factory(random.Random),
-        providers.Object(capabilities),
+        providers.Callable(capabilities_by, settings.provided.targets),
     )
     breakers = providers.Singleton(
         _breakers,

@@ -5,7 +5,7 @@ settings.redis.host, settings.logging.level, settings.providers["openai"].api_ke
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -34,13 +34,14 @@ from adapters.settings_groups import (
     RedisSettings,
     RetrySettings,
     StreamSettings,
+    Table,
     TrackingSettings,
 )
 from adapters.settings_layers import read_layers
 from adapters.settings_problems import Problem, Problems, describe, did_you_mean, dotted, shown
-from adapters.settings_rows import ROWS, KeyRow, ProviderRow, TierRow
+from adapters.settings_rows import ROWS, KeyRow, ProviderRow, RoutePlace, TargetName, TargetRow, TierRow
 from domain.errors import ConfigurationError
-from domain.model import Tier
+from domain.model import Place, Tier
 
 __all__ = [
     "AccessSettings",
@@ -67,13 +68,16 @@ DEMO_ROUTES: Mapping[str, object] = MappingProxyType({"demo": ("demo/demo",)})
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 RouteName: TypeAlias = Annotated[str, Field(pattern=r"^[^\s\pC]+$", max_length=200)]
-Target: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[^\s\pC]+$", max_length=200)]
 K = TypeVar("K")
 V = TypeVar("V")
 Frozen: TypeAlias = Annotated[Mapping[K, V], AfterValidator(MappingProxyType)]
-_TierFromRow = GetPydanticSchema(
-    lambda _, handler: core_schema.no_info_after_validator_function(TierRow.tier, handler.generate_schema(TierRow))
-)
+
+
+def _made_of(row: type[Table], make: Callable[[Any], object]) -> GetPydanticSchema:
+    """A value of the domain that is written as a row."""
+    return GetPydanticSchema(
+        lambda _, handler: core_schema.no_info_after_validator_function(make, handler.generate_schema(row))
+    )
 
 
 class Settings(BaseSettings):
@@ -92,8 +96,13 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     access: AccessSettings = AccessSettings()
     providers: Frozen[Name, ProviderRow] = Field(default_factory=dict)
-    routes: Frozen[RouteName, tuple[Target, ...]] = Field(default_factory=dict)
-    tiers: Frozen[Name, Annotated[Tier, _TierFromRow]] = Field(default_factory=dict)
+    routes: Frozen[RouteName, tuple[Annotated[Place, _made_of(RoutePlace, RoutePlace.place)], ...]] = Field(
+        default_factory=dict
+    )
+    targets: Frozen[TargetName, Annotated[Mapping[str, int | bool], _made_of(TargetRow, TargetRow.declared)]] = Field(
+        default_factory=dict
+    )
+    tiers: Frozen[Name, Annotated[Tier, _made_of(TierRow, TierRow.tier)]] = Field(default_factory=dict)
     keys: Frozen[Name, KeyRow] = Field(default_factory=dict)
 
     @classmethod
@@ -122,26 +131,30 @@ class Settings(BaseSettings):
 
     @field_validator("routes", mode="after")
     @classmethod
-    def _routes_lead_to_providers(cls, routes: Mapping[str, tuple[str, ...]], info: ValidationInfo) -> object:
+    def _routes_lead_to_providers(cls, routes: Mapping[str, tuple[Place, ...]], info: ValidationInfo) -> object:
         providers = info.data.get("providers")
         if providers is None:
             return routes
         problems = []
-        for name, targets in routes.items():
-            if not targets:
+        for name, places in routes.items():
+            if not places:
                 problems.append(
                     Problem(("routes", name), "got an empty list; takes one target or more, provider/model")
                 )
-            for target in targets:
-                provider = target.partition("/")[0]
+            for place in places:
+                provider = place.target.partition("/")[0]
                 if provider not in providers:
-                    text = (
-                        f"got {shown(target)}, a provider that is not configured; {did_you_mean(provider, providers)}"
-                    )
+                    meant = did_you_mean(provider, providers)
+                    text = f"got {shown(place.target)}, a provider that is not configured; {meant}"
                     problems.append(Problem(("routes", name), text))
         if problems:
             raise Problems(problems)
         return routes
+
+    @property
+    def routed(self) -> tuple[str, ...]:
+        """The targets of all routes, each once."""
+        return tuple(dict.fromkeys(place.target for places in self.routes.values() for place in places))
 
     @field_validator("tiers", mode="after")
     @classmethod

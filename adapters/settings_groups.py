@@ -8,7 +8,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -63,7 +63,8 @@ class Table(BaseModel):
     @classmethod
     def _no_truth_value_as_number(cls, value: object, info: ValidationInfo) -> object:
         """Pydantic would read `idle_timeout = true` as one second."""
-        if isinstance(value, bool) and info.field_name and cls.model_fields[info.field_name].annotation is not bool:
+        annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
             raise PydanticCustomError("truth_value", "a truth value is no number and no text")
         return value
 

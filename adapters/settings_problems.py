@@ -26,6 +26,8 @@ LONGEST_SHOWN = 24
 MASK = "****"
 NAMES = "letters, digits and . _ - after a letter or digit, at most 64 in all"
 ROUTE_NAMES = "at most 200 printable characters without spaces"
+TARGET_NAMES = "provider/model"
+WEIGHT = "a whole number from 1 to 100"
 TARGETS = "a list of targets, provider/model"
 
 
@@ -103,6 +105,8 @@ def describe(error: ValidationError, tables: Mapping[str, "type[Table]"]) -> lis
             problems += cause.found
             continue
         path = tuple(str(part) for part in one["loc"])
+        if path[0] == "routes" and path[-1] == "target":
+            path = path[:-1]  # mostly the name stands there alone
         problems.append(Problem(tuple(part for part in path if part != "[key]"), _text(one, path, tables)))
     return problems
 
@@ -110,7 +114,10 @@ def describe(error: ValidationError, tables: Mapping[str, "type[Table]"]) -> lis
 def _text(one: Mapping[str, Any], path: Path, tables: Mapping[str, "type[Table]"]) -> str:
     model = tables.get(path[0])
     if path[-1] == "[key]":
-        return f"got a name that does not fit; takes {NAMES if model else ROUTE_NAMES}"
+        names = ROUTE_NAMES if model is None else TARGET_NAMES if path[0] == "targets" else NAMES
+        return f"got a name that does not fit; takes {names}"
+    if path[0] == "routes" and len(path) == 4 and path[-1] != "target":
+        return f"got {shown(one['input'])}; takes {WEIGHT if path[-1] == 'weight' else 'target and weight'}"
     if model is None:
         return f"got {shown(one['input'])}; takes {TARGETS if len(path) > 1 else 'a table'}"
     field = model.model_fields.get(path[-1]) if len(path) == (2 if model.prefix else 3) else None

@@ -10,6 +10,7 @@ from adapters.settings import Settings
 from adapters.settings_groups import GROUPS
 from adapters.settings_layers import ENVIRONMENT, read_layers
 from adapters.settings_problems import MASK, Path, dotted
+from domain.model import Place
 
 DEFAULT_TIER: Mapping[str, Path] = {
     "requests_per_minute": ("rate_limit", "requests_per_minute"),
@@ -63,8 +64,11 @@ def _effective(settings: Settings) -> Iterator[tuple[Path, object]]:
         yield ("providers", name, "kind"), provider.kind
         for option, value in provider.options.items():
             yield ("providers", name, option), value
-    for name, targets in settings.routes.items():
-        yield ("routes", name), ", ".join(targets)
+    for name, places in settings.routes.items():
+        yield ("routes", name), ", ".join(_place(place) for place in places)
+    for name, target in settings.targets.items():
+        for key, value in target.items():
+            yield ("targets", name, key), value
     for name, tier in settings.tiers.items():
         for key in DEFAULT_TIER:
             yield ("tiers", name, key), getattr(tier, key)
@@ -72,6 +76,10 @@ def _effective(settings: Settings) -> Iterator[tuple[Path, object]]:
         yield ("keys", name, "sha256"), SecretStr(row.sha256)
         yield ("keys", name, "tier"), row.tier
         yield ("keys", name, "tenant"), row.tenant
+
+
+def _place(place: Place) -> str:
+    return place.target if place.weight is None else f"{place.target} (weight {place.weight})"
 
 
 def _text(path: Path, value: object) -> str:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from adapters.settings_groups import Table, lower
-from domain.model import Tier
+from domain.model import Place, Tier
 
 
 def _plain(text: str) -> bool:
@@ -66,6 +66,40 @@ class ProviderRow(Table):
         return [("kind", self.kind), ("base_url", self.base_url), ("options", sorted(self.options))]
 
 
+TargetName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[^\s\pC]+$", max_length=200)]
+
+
+class RoutePlace(Table):
+    """A target in a route; a text alone is its name."""
+
+    target: Annotated[TargetName, Field(description="provider/model")]
+    weight: Annotated[
+        int | None, Field(ge=1, le=100, description="share of the requests, beside neighbours with one")
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: object) -> object:
+        return {"target": given} if isinstance(given, str) else given
+
+    def place(self) -> Place:
+        """The domain's value of it."""
+        return Place(self.target, self.weight)
+
+
+class TargetRow(Table):
+    """What a target can do, where that is not known or is known wrong. Unset: as for its family."""
+
+    context_tokens: Annotated[int | None, Field(ge=1, le=10**9, description="prompt and answer together")] = None
+    tools: Annotated[bool | None, Field(description="whether it may call tools")] = None
+    vision: Annotated[bool | None, Field(description="whether it looks at images")] = None
+    prefill: Annotated[bool | None, Field(description="whether an answer goes on where a last message ends")] = None
+
+    def declared(self) -> Mapping[str, int | bool]:
+        """What is set."""
+        return {name: value for name, value in self if value is not None}
+
+
 class TierRow(Table):
     """A tier as the file writes it."""
 
@@ -93,5 +127,7 @@ class KeyRow(Table):
     tenant: Annotated[str, Field(min_length=1, max_length=64, description="a name; unset: that of the key")]
 
 
-ROWS: Mapping[str, type[Table]] = MappingProxyType({"providers": ProviderRow, "tiers": TierRow, "keys": KeyRow})
+ROWS: Mapping[str, type[Table]] = MappingProxyType(
+    {"providers": ProviderRow, "targets": TargetRow, "tiers": TierRow, "keys": KeyRow}
+)
 """By the name of the table that holds them."""

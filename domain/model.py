@@ -239,6 +239,13 @@ class Verdict:
     retry_after: int | None = None
 
 
+class Place(NamedTuple):
+    """A target in a route. Neighbours with a weight share its requests."""
+
+    target: str
+    weight: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """What a caller of this tier may use: rates per minute, and streams at once."""

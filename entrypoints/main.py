@@ -76,7 +76,7 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
             contexts,
             Operators(settings.breaker.operator_tenants),
             container.llm_providers().keys(),
-            list(dict.fromkeys(target for targets in settings.routes.values() for target in targets)),
+            settings.routed,
         ),
     )
     return app, streams

@@ -29,6 +29,5 @@ def tracing_of(settings: Settings, clock: Clock) -> TracingRecorder | None:
 
 def recorder_of(settings: Settings, registry: CollectorRegistry, tracing: Recorder | None) -> Recorder:
     """All that a finished request is told to: the log, the metrics, and traces if there are any."""
-    targets = {target for targets in settings.routes.values() for target in targets}
-    recorders = [StructlogRecorder(), PrometheusRecorder(registry, settings.routes, targets)]
+    recorders = [StructlogRecorder(), PrometheusRecorder(registry, settings.routes, set(settings.routed))]
     return FanOutRecorder(recorders if tracing is None else [*recorders, tracing])

@@ -1,6 +1,6 @@
 """What models can do, as data: a row for each family, looked up by the longest prefix of the model's name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -87,3 +87,13 @@ def capabilities(model: str) -> Capabilities | None:
     name = model.rpartition("/")[2].lower()
     prefix = max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len, default=None)
     return None if prefix is None else FAMILIES[prefix]
+
+
+def capabilities_by(declared: Mapping[str, Mapping[str, int | bool]]) -> Callable[[str], Capabilities | None]:
+    """Looks targets up, `provider/model`: what is `declared` of one stands in place of what is known of its family."""
+
+    def lookup(target: str) -> Capabilities | None:
+        known, fields = capabilities(target.partition("/")[2]), declared.get(target)
+        return known if fields is None else (known or Capabilities(0, 0))._replace(**fields)  # type: ignore[arg-type]
+
+    return lookup

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
 from domain.jobs import MAX_COST, Job, QueueMessage
-from domain.model import Caller, CompletionRequest, Cost, Status, StatusState, Tier, Verdict
+from domain.model import Caller, Cost, Status, StatusState, Tier, Verdict
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
 from ports.slots import Slots
 
-CHARACTERS_PER_TOKEN = 4
-DEFAULT_ANSWER_TOKENS = 512
 COST_TOKENS = 4_096
 """What costs 1 in the queue."""
 LOOK_SECONDS = 0.25
@@ -25,20 +23,6 @@ LOOKS_PER_RECLAIM = 4
 RATE_SAMPLES, MIN_SAMPLES = 64, 4
 """How many of the latest starts an estimate rests on."""
 MIN_SECONDS = 1.0
-
-
-def estimate_tokens(request: CompletionRequest, answer_tokens: int | None = None) -> int:
-    """What a request may cost: a quarter of its characters, and the longest answer that it allows.
-
-    `answer_tokens` stands for the answer where that is known. A tokenizer would cost milliseconds; this, microseconds.
-    """
-    characters = sum(len(message.content) for message in request.messages if isinstance(message.content, str))
-    parts = sum(len(str(message.content)) for message in request.messages if isinstance(message.content, list))
-    if answer_tokens is not None:
-        return (characters + parts) // CHARACTERS_PER_TOKEN + answer_tokens
-    limit = request.options.get("max_completion_tokens") or request.options.get("max_tokens")
-    answer = limit if isinstance(limit, int) else DEFAULT_ANSWER_TOKENS
-    return (characters + parts) // CHARACTERS_PER_TOKEN + answer
 
 
 def queue_cost(tokens: int) -> int:

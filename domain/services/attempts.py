@@ -15,10 +15,11 @@ from domain.services.progress import Progress
 from domain.services.provider_call import ProviderCalls, StreamTimeouts
 from domain.services.rescue import continuation, rescuable
 from domain.services.retry_budget import RetryBudget
-from domain.services.routing import Router, Target, Then, reaction
+from domain.services.routing import Router, Then, reaction
 from domain.services.seam import Seam, UnjoinableError
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits
+from domain.services.targets import Target
 from ports.clock import Clock
 from ports.stream_log import StreamLog
 
@@ -66,7 +67,7 @@ class Attempts:
             ) from error
 
     async def _try_targets(self, progress: Progress) -> Complete:
-        targets: Sequence[Target] = self._router.resolve(progress.request.model)
+        targets: Sequence[Target] = self._router.choose(progress.request)
         if self._permits is not None:
             targets = self._permits.prefer(targets)
         rest: Sequence[Target] = targets

@@ -10,9 +10,10 @@ from domain import stages
 from domain.errors import DeliveryFailedError, QueueTimeoutError, SSEBaseError
 from domain.jobs import MAX_DELIVERIES, DeadLetter, QueueMessage
 from domain.model import Cancelled, Complete, Failed, Outcome, RequestRecord, Status, StatusState, Terminal
-from domain.services.admission import CHARACTERS_PER_TOKEN, Admission, Ticket, estimate_tokens
+from domain.services.admission import Admission, Ticket
 from domain.services.answer_cache import AnswerCache
 from domain.services.attempts import Attempts, Progress
+from domain.services.estimate import CHARACTERS_PER_TOKEN, estimate_tokens
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generation import Generation
 from domain.services.sweeper import Sweeper

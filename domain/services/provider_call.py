@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from domain.errors import ProviderError, ProviderTimeoutError, ProviderTruncatedError
 from domain.model import GAP_BOUNDS, Complete, CompletionRequest, Delta
 from domain.services.progress import Progress
-from domain.services.routing import Target
 from domain.services.seam import Seam
 from domain.services.sweeper import Alarm, Sweeper
+from domain.services.targets import Target
 from ports.clock import Clock
 from ports.provider import Delivery
 from ports.stream_log import StreamLog

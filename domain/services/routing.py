@@ -1,11 +1,10 @@
 """Which targets serve a model, in what order, and what a failed attempt means for the next."""
 
 import random
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from domain.errors import (
     ModelNotFoundError,
@@ -20,6 +19,8 @@ from domain.errors import (
     ProviderTruncatedError,
     ProviderUnavailableError,
 )
+from domain.model import CompletionRequest, Place
+from domain.services.targets import Capabilities, Target, able, shuffled
 from ports.provider import Provider
 
 
@@ -66,45 +67,6 @@ def reaction(error: ProviderError) -> Reaction:
     return next(row for row in REACTIONS if isinstance(error, row.error) and row.code in (None, code))
 
 
-class Capabilities(Protocol):
-    """What routing asks of a model."""
-
-    @property
-    @abstractmethod
-    def context_tokens(self) -> int:
-        """Prompt and answer together."""
-
-    @property
-    @abstractmethod
-    def prefill(self) -> bool:
-        """Whether an answer goes on where a last message of the assistant ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One model of one provider. `capabilities` None: nothing is known of it."""
-
-    provider: Provider
-    provider_name: str
-    model: str
-    capabilities: Capabilities | None = None
-
-    @property
-    def name(self) -> str:
-        """`provider/model`."""
-        return f"{self.provider_name}/{self.model}"
-
-    @property
-    def prefill(self) -> bool:
-        """Whether it is known to go on from the beginning of an answer."""
-        return self.capabilities is not None and self.capabilities.prefill
-
-    @property
-    def context_tokens(self) -> int:
-        """Tokens of prompt and answer; 0 if that is not known."""
-        return 0 if self.capabilities is None else self.capabilities.context_tokens
-
-
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often one target is tried, and the bounds of the wait between tries (seconds)."""
@@ -124,7 +86,7 @@ class Router:
     def __init__(
         self,
         providers: Mapping[str, Provider],
-        routes: Mapping[str, tuple[str, ...]],
+        routes: Mapping[str, Sequence[str | Place]],
         retry: RetryPolicy,
         random_source: random.Random,
         capabilities: Callable[[str], Capabilities | None] = _unknown,
@@ -133,17 +95,22 @@ class Router:
         self._retry = retry
         self._random = random_source
         self._capabilities = capabilities
-        self._routes = {model: tuple(self._target(name) for name in names) for model, names in routes.items()}
+        self._routes = {model: tuple(map(self._place, places)) for model, places in routes.items()}
 
     @property
     def models(self) -> tuple[str, ...]:
         """The public names, in the order of the configuration; the first is the default."""
         return tuple(self._routes)
 
-    def resolve(self, model: str) -> tuple[Target, ...]:
-        """The targets of `model`, best first. Raises `ModelNotFoundError`."""
+    def resolve(self, model: str) -> Sequence[Target]:
+        """The targets of `model`, as they are configured. Raises `ModelNotFoundError`."""
         targets = self._routes.get(model)
         return targets if targets is not None else (self._target(model),)
+
+    def choose(self, request: CompletionRequest) -> Sequence[Target]:
+        """Those of its model's targets that can serve it, in the order in which they are tried."""
+        targets = self.resolve(request.model)
+        return targets if len(targets) == 1 else shuffled(able(targets, request), self._random.random)
 
     def retry_delay(self, error: ProviderError, attempt: int, remaining: float) -> float | None:
         """Seconds to wait before the same target is tried again after its `attempt`-th try, or None: do not.
@@ -166,9 +133,14 @@ class Router:
             return [target for target in rest if target.context_tokens > failed.context_tokens]
         return rest if then is Then.NEXT else ()
 
+    def _place(self, place: str | Place) -> Target:
+        if isinstance(place, str):
+            return self._target(place)
+        return replace(self._target(place.target), weight=place.weight)
+
     def _target(self, name: str) -> Target:
         provider_name, slash, model = name.partition("/")
         provider = self._providers.get(provider_name)
         if provider is None or not slash or not model:
             raise ModelNotFoundError("No such model.", details={"param": "model"})
-        return Target(provider, provider_name, model, self._capabilities(model))
+        return Target(provider, provider_name, model, self._capabilities(name))

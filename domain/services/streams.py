@@ -27,9 +27,10 @@ from domain.model import (
     StreamInfo,
     Verdict,
 )
-from domain.services.admission import Admission, estimate_tokens
+from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache
 from domain.services.attempts import Progress
+from domain.services.estimate import estimate_tokens
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generation import Generation
 from domain.services.generations import Generations, outcome

@@ -14,8 +14,8 @@ from domain.model import Caller, Lease, Status, StatusState, Tier
 from domain.services.admission import queue_cost
 from domain.services.gradient_limit import GradientLimit
 from domain.services.progress import Progress
-from domain.services.routing import Target
 from domain.services.sweeper import Sweeper
+from domain.services.targets import Target
 from ports.clock import Clock
 from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog

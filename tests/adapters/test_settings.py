@@ -12,7 +12,7 @@ from adapters.settings_groups import GROUPS
 from adapters.settings_layers import ENVIRONMENT
 from adapters.settings_rows import ROWS
 from domain.errors import ConfigurationError
-from domain.model import OutagePolicy, Tier
+from domain.model import OutagePolicy, Place, Tier
 
 HASH = "ab" * 32
 WriteFile = Callable[[str], dict[str, str]]
@@ -142,7 +142,7 @@ def test_settings_made_by_hand_do_not_look_at_the_environment(monkeypatch: pytes
     settings = Settings(stream=StreamSettings(total_timeout=5), tiers={"mine": Tier(1, 2, 3)})
     assert (settings.stream.idle_timeout, settings.stream.total_timeout) == (30, 5)
     assert settings.tiers["mine"] == Tier(1, 2, 3)
-    assert settings.routes == {"demo": ("demo/demo",)}
+    assert settings.routes == {"demo": (Place("demo/demo"),)}
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -191,7 +191,7 @@ def test_without_a_provider_the_demo_answers(write_file: WriteFile) -> None:
     settings = get_settings(write_file('[routes]\nfast = ["demo/demo"]'))
     assert {name: row.kind for name, row in settings.providers.items()} == {"demo": "demo"}
     assert settings.providers["demo"].options == {}
-    assert settings.routes == {"demo": ("demo/demo",), "fast": ("demo/demo",)}
+    assert settings.routes == {"demo": (Place("demo/demo"),), "fast": (Place("demo/demo"),)}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_providers_of_the_file(write_file: WriteFile) -> None:
         "api_key": "sk-local",
     }
     assert settings.providers["literal"].options == {"api_key": "sk-literal", "depth": 3}
-    assert settings.routes == {"gpt-4.1": ("local/meta/llama-3", "literal/x")}
+    assert settings.routes == {"gpt-4.1": (Place("local/meta/llama-3"), Place("literal/x"))}
 
 
 def test_a_vendor_in_the_file_keeps_what_it_does_not_say(write_file: WriteFile) -> None:

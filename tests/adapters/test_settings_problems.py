@@ -91,6 +91,18 @@ FROM_FILE = [
     ),
     ('routes.fast = "demo/demo"', "routes.fast: got 'demo/demo'; takes a list of targets, provider/model"),
     ('routes.fast = ["demo"]', "routes.fast.0: got 'demo'; takes a list of targets, provider/model"),
+    ("routes.fast = [{weight = 1}]", "routes.fast.0: got a table; takes a list of targets, provider/model"),
+    (
+        'routes.fast = [{target = "demo/demo", weight = 0}]',
+        "routes.fast.0.weight: got 0; takes a whole number from 1 to 100",
+    ),
+    (
+        'routes.fast = [{target = "demo/demo", wait = 1}]',
+        "routes.fast.0.wait: got 1; takes target and weight",
+    ),
+    ('targets."demo/demo".vision = 7', 'targets."demo/demo".vision: got 7; takes true or false'),
+    ("targets.demo.vision = true", "targets.demo: got a name that does not fit; takes provider/model"),
+    ('targets."demo/demo".tool = true', 'targets."demo/demo".tool: unknown setting; did you mean tools?'),
     ("routes.fast = []", "routes.fast: got an empty list; takes one target or more, provider/model"),
     (
         'routes."a b" = ["demo/demo"]',

@@ -10,7 +10,8 @@ from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
 from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
-from domain.services.admission import DEFAULT_ANSWER_TOKENS, Admission, estimate_tokens, queue_cost
+from domain.services.admission import Admission, queue_cost
+from domain.services.estimate import DEFAULT_ANSWER_TOKENS, PART_TOKENS, estimate_tokens
 from tests.jobs import job, message
 
 A, B = Caller("a"), Caller("b")
@@ -118,7 +119,8 @@ def test_estimates_follow_the_text_and_the_longest_answer() -> None:
     assert estimate_tokens(asked("x" * 400)) == 100 + DEFAULT_ANSWER_TOKENS
     assert estimate_tokens(asked("x" * 400, max_tokens=7)) == 107
     assert estimate_tokens(asked("x" * 400, max_completion_tokens=9, max_tokens=7)) == 109
-    assert estimate_tokens(asked([{"type": "text", "text": "x" * 400}])) > 100
+    parts = [{"type": "text", "text": "x" * 400}, {"type": "image_url", "image_url": {"url": "x" * 10**6}}, "?"]
+    assert estimate_tokens(asked(parts), answer_tokens=0) == 100 + 2 * PART_TOKENS
     assert estimate_tokens(asked(None), answer_tokens=5) == 5
 
 

@@ -110,6 +110,8 @@ async def test_the_rescuer_gets_the_partial_answer_and_is_asked_to_go_on_r6() ->
 class Model(NamedTuple):
     context_tokens: int = 1000
     prefill: bool = True
+    tools: bool = True
+    vision: bool = True
 
 
 def prefilling(*models: str) -> tuple[House, BreakingProvider, StreamService]:

@@ -1,6 +1,7 @@
 """Routes, retries, and the table of what goes where (R1)."""
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,9 @@ from domain.errors import (
     ProviderTruncatedError,
     ProviderUnavailableError,
 )
-from domain.services.routing import REACTIONS, RetryPolicy, Router, Target, Then
+from domain.model import CompletionRequest, Message, Place
+from domain.services.routing import REACTIONS, RetryPolicy, Router, Then
+from domain.services.targets import Target
 
 
 def router(**policy: float) -> Router:
@@ -87,12 +90,57 @@ ROWS: list[tuple[type[ProviderError], str | None, bool, Then]] = [
 class Model(NamedTuple):
     context_tokens: int
     prefill: bool = False
+    tools: bool = True
+    vision: bool = True
 
 
 def sized(*contexts: int | None) -> tuple[Target, ...]:
     """Targets that are named by how much they take."""
     demo = DemoProvider("demo", SystemClock())
     return tuple(Target(demo, "demo", str(tokens), None if tokens is None else Model(tokens)) for tokens in contexts)
+
+
+def route(*places: str | Place, **known: Model) -> Router:
+    """A route `m` of the demo's models, of which this is known."""
+    routes = {"m": [place if isinstance(place, Place) else f"demo/{place}" for place in places]}
+    demo = {"demo": DemoProvider("demo", SystemClock())}
+    return Router(demo, routes, RetryPolicy(), random.Random(7), lambda name: known.get(name.removeprefix("demo/")))
+
+
+def asked(content: object = "hi", **options: object) -> CompletionRequest:
+    return CompletionRequest("m", [Message("user", content)], options)  # type: ignore[arg-type]
+
+
+def chosen(router: Router, request: CompletionRequest) -> list[str]:
+    """The models that are tried, in order."""
+    return [target.model for target in router.choose(request)]
+
+
+IMAGE = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]
+
+
+def test_targets_that_cannot_serve_a_request_are_passed_over_r1() -> None:
+    small, blunt, blind = Model(1_000), Model(0, tools=False), Model(9_000, vision=False)
+    router = route("small", "blunt", "blind", "unknown", small=small, blunt=blunt, blind=blind)
+    assert chosen(router, asked()) == ["small", "blunt", "blind", "unknown"]
+    assert chosen(router, asked("x" * 4_000)) == ["blunt", "blind", "unknown"]
+    assert chosen(router, asked(max_tokens=1_000)) == ["small", "blunt", "blind", "unknown"]
+    assert chosen(router, asked(max_tokens=1_001)) == ["blunt", "blind", "unknown"]
+    assert chosen(router, asked(tools=[{"type": "function"}])) == ["small", "blind", "unknown"]
+    assert chosen(router, asked(IMAGE, max_tokens=1)) == ["blunt", "unknown"]
+
+
+def test_if_no_target_can_serve_it_all_are_asked_r1() -> None:
+    router = route("a", "b", a=Model(10), b=Model(1))
+    assert chosen(router, asked("x" * 4_000)) == ["a", "b"]
+    assert chosen(route("a", a=Model(1)), asked()) == ["a"]
+
+
+def test_neighbours_with_weights_share_the_requests_r1() -> None:
+    router = route("first", Place("demo/nine", 9), Place("demo/one", 1), "last")
+    orders = Counter(tuple(chosen(router, asked())) for _ in range(2_000))
+    assert orders.keys() == {("first", "nine", "one", "last"), ("first", "one", "nine", "last")}
+    assert 150 < orders["first", "one", "nine", "last"] < 250
 
 
 @pytest.mark.parametrize(("kind", "code", "retried", "then"), ROWS)
