@@ -206,7 +206,7 @@ def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:
 
 
 def _breakers(settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy) -> CircuitBreakers:
-    breakers = CircuitBreakers(clock, board, policy, settings.stream.total_timeout + PROBE_MARGIN)
+    breakers = CircuitBreakers(clock, board, policy, settings.stream.first_event_timeout + PROBE_MARGIN)
     if isinstance(board, RedisBreakerBoard):
         board.ask(breakers.vouches)
     return breakers

@@ -338,3 +338,5 @@ class RequestRecord:
     """The finished stages and their seconds, if the thread was tracked."""
     gaps: tuple[int, ...] = ()
     """How many pauses between two batches fell into each bucket of GAP_BOUNDS; the last is above all of them."""
+    rescues: int = 0
+    """How many of the attempts went on from what an earlier one had sent (R6)."""

@@ -80,6 +80,9 @@ class PrometheusRecorder(Recorder):
             ("target", "code"),
             registry=registry,
         )
+        self._rescues = Counter(
+            "headgate_rescues", "Calls that went on in the middle of an answer.", ("route",), registry=registry
+        )
         self._requests_by_labels: dict[tuple[Dialect, str, Outcome], tuple[Counter, Histogram]] = {}
         self._answers_by_route: dict[str, tuple[Histogram, CountedHistogram, Counter, Counter]] = {}
 
@@ -105,6 +108,8 @@ class PrometheusRecorder(Recorder):
             self._attempts.labels(target, code).inc()
             if record.attempts > 1:
                 self._attempts.labels(UNKNOWN, RETRIED).inc(record.attempts - 1)
+            if record.rescues:
+                self._rescues.labels(route).inc(record.rescues)
 
     def _of_requests(self, door: Dialect, route: str, outcome: Outcome) -> tuple[Counter, Histogram]:
         """The series of these labels. Kept: to look one up by its labels costs prometheus-client as much as to count.

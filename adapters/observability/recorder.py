@@ -26,6 +26,7 @@ class StructlogRecorder(Recorder):
             code=record.code,
             cache=record.cache.value,
             attempts=record.attempts,
+            rescues=record.rescues,
             prompt_tokens=None if usage is None else usage.prompt_tokens,
             completion_tokens=None if usage is None else usage.completion_tokens,
             first_event_ms=_milliseconds(record.first_event_seconds),

@@ -69,6 +69,7 @@ class OpenTelemetryRecorder(Recorder):
             "headgate.outcome": record.outcome.value,
             "headgate.cache": record.cache.value,
             "headgate.attempts": record.attempts,
+            "headgate.rescues": record.rescues,
         }
         if record.target is not None:
             provider, _, model = record.target.partition("/")

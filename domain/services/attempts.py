@@ -1,5 +1,6 @@
 """The attempts of one generation: targets in order, each tried, told to its breaker, and rescued by the next."""
 
+import asyncio
 from collections.abc import Sequence
 
 from domain.errors import (
@@ -147,7 +148,7 @@ class Attempts:
             return None
         verdict = False
         try:
-            complete = await self._call(progress, target, prefill=prefill)
+            complete = await self._heard(progress, target, holder, prefill=prefill)
             await self._breakers.succeeded(target.name, holder)
             verdict = True
         except ProviderError as error:
@@ -165,6 +166,21 @@ class Attempts:
             if not verdict:
                 await self._breakers.abandoned(target.name, holder)
         return complete
+
+    async def _heard(self, progress: Progress, target: Target, holder: str, *, prefill: bool) -> Complete:
+        """The call; if it is a probe, its first event closes the breaker."""
+        closing: list[asyncio.Task[None]] = []
+
+        def answered(_: float) -> None:
+            if self._breakers.probes(target.name, holder):
+                closing.append(asyncio.create_task(self._breakers.answered(target.name, holder)))
+
+        progress.began.append(answered)
+        try:
+            return await self._call(progress, target, prefill=prefill)
+        finally:
+            progress.began.remove(answered)
+            await asyncio.gather(*closing)
 
     async def _call(self, progress: Progress, target: Target, *, prefill: bool) -> Complete:
         """The whole answer, or the rest of one that has begun."""

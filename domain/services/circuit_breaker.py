@@ -35,8 +35,8 @@ class BreakerReport(NamedTuple):
 class CircuitBreakers:
     """The breakers of all targets (B0). Closed, a breaker costs a few dict look-ups and no I/O (B2).
 
-    Each call is admitted, and then told as succeeded, failed or abandoned by the same holder, who has one call of a
-    target at a time. The result of a call counts only if the breaker has not opened or closed since it was admitted.
+    Each call is admitted, perhaps answered, and then told as succeeded, failed or abandoned by the same holder, who has
+    one call of a target at a time. Its result counts only if the breaker has not opened or closed since.
     """
 
     def __init__(
@@ -79,6 +79,17 @@ class CircuitBreakers:
             return False
         self._calls[target, holder] = _Call(state.generation, self._clock.monotonic())
         return True
+
+    def probes(self, target: str, holder: str) -> bool:
+        """Whether the call of `holder` is the probe."""
+        call = self._calls.get((target, holder))
+        return call is not None and call.generation != 0
+
+    async def answered(self, target: str, holder: str) -> None:
+        """A probe has its first event, which is its verdict: the breaker closes. How its answer ends counts as that of
+        any other call."""
+        await self.succeeded(target, holder)
+        self._calls[target, holder] = _Call(0, self._clock.monotonic())
 
     async def succeeded(self, target: str, holder: str) -> None:
         """The call was answered: a probe closes the breaker."""

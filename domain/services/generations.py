@@ -276,6 +276,7 @@ class Generations:
             total_seconds=self._clock.monotonic() - started,
             stages=self._tracker.stage_seconds(generation.context.thread_id),
             gaps=tuple(progress.gaps),
+            rescues=progress.rescues,
         )
 
 

@@ -21,8 +21,8 @@ class Progress:
     thread_id: str = field(init=False)
     keep: bool = field(init=False)
     """Whether the deltas are needed at the end, for the cache."""
-    began: Callable[[float], None] | None = None
-    """Told when the first event comes, in monotonic seconds."""
+    began: list[Callable[[float], None]] = field(default_factory=list)
+    """Told when the first event of an attempt comes, in monotonic seconds."""
     deltas: list[Delta] = field(default_factory=list)
     deadline: float = math.inf
     """When all attempts together must be over; monotonic seconds."""

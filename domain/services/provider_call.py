@@ -71,8 +71,15 @@ class ProviderCalls:
         append, monotonic, idle = self._log.append, self._clock.monotonic, self._timeouts.idle
         lease = progress.lease
 
+        heard = False
+
         def take(batch: Sequence[Delta]) -> None:
+            nonlocal heard
             now = monotonic()
+            if not heard:
+                heard = True
+                for began in progress.began:
+                    began(now)
             if seam is not None:
                 batch = seam.join(batch)
                 if not batch:  # held back, or all of it was there already: the provider is at work all the same
@@ -81,8 +88,6 @@ class ProviderCalls:
             append(lease, batch)
             if progress.first_event_at is None:
                 progress.first_event_at = now
-                if progress.began is not None:
-                    progress.began(now)
             else:
                 progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
             progress.last_event_at = now

@@ -106,7 +106,8 @@ class TargetPermits(Occupancy):
             lane.limit.sample(now - began, lane.in_use)
             self._let_in(lane)
 
-        progress.began = sample if first else None
+        if first:
+            progress.began.append(sample)
         try:
             yield
         except (ProviderTimeoutError, ProviderRateLimitedError):
@@ -114,7 +115,8 @@ class TargetPermits(Occupancy):
                 lane.limit.lose(began, self._clock.monotonic())
             raise
         finally:
-            progress.began = None
+            if first:
+                progress.began.remove(sample)
             self._give_back(lane)
 
     async def _stand_in_line(self, progress: Progress, lane: _Lane) -> None:

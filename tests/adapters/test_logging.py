@@ -199,6 +199,7 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
         "code": None,
         "cache": "miss",
         "attempts": 2,
+        "rescues": 0,
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "first_event_ms": 12.3,

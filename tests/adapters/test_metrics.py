@@ -96,6 +96,11 @@ def test_the_cache_is_counted_by_status_and_each_is_there_from_the_start() -> No
     assert values == {**dict.fromkeys(CacheStatus, 0.0), CacheStatus.HIT_L1: 2, CacheStatus.MISS: 1}
 
 
+def test_rescues_are_counted_by_route() -> None:
+    registry = counted(SERVED, replace(SERVED, attempts=3, rescues=2))
+    assert registry.get_sample_value("headgate_rescues_total", {"route": "fast"}) == 2
+
+
 def test_attempts_are_counted_by_target_and_code_and_add_up() -> None:
     unheard_of = replace(FAILED, target="local/unheard-of", code="a_code_of_another_package", attempts=1)
     registry = counted(SERVED, FAILED, CANCELLED, HIT, REFUSED, unheard_of)

@@ -53,6 +53,7 @@ def test_a_served_request_is_one_span_with_the_conventions_names() -> None:
         "headgate.outcome": "served",
         "headgate.cache": "miss",
         "headgate.attempts": 1,
+        "headgate.rescues": 0,
     }
     assert span.status.status_code is StatusCode.UNSET
 

@@ -48,3 +48,36 @@ async def test_a_breaker_that_opens_between_two_tries_ends_them_with_what_went_w
     assert isinstance(end, Failed)
     assert (end.code, house.demo.calls) == ("provider_unavailable", 1)
     attachment.close()
+
+
+async def test_a_long_answer_closes_its_breaker_with_its_first_event_b3() -> None:
+    house = House(scripts={"long": Script(PIECES, first_delay=2.0, delay=5.0)})
+    service = house.build()
+    await house.board.publish("p/long", BreakerState(house.clock.monotonic() + 1.0, 1))
+    await house.clock.advance(1.0)
+    probe = await service.open(ask("p/long"), context(lookup=False))
+    await house.pass_time(1.0)
+    other = await service.open(ask("p/long", "other"), context(lookup=False))
+    (refused,) = await asyncio.wait_for(read_all(other), 5)
+    assert isinstance(refused, Failed)
+    assert refused.code == "circuit_open"
+    await house.pass_time(1.5)
+    assert house.board.state("p/long") is None
+    late = await service.open(ask("p/long", "late"), context(lookup=False))
+    await house.pass_time(30.0)
+    for attachment in (probe, late):
+        assert isinstance((await asyncio.wait_for(read_all(attachment), 5))[-1], Complete)
+    for attachment in (probe, other, late):
+        attachment.close()
+
+
+async def test_a_probe_that_breaks_after_its_first_event_counts_as_one_failure_b3() -> None:
+    house = House(scripts={"cut": Script(PIECES, delay=1.0, error=ProviderUnavailableError, error_at=3)})
+    service = house.build()
+    await house.board.publish("p/cut", BreakerState(house.clock.monotonic(), 1))
+    attachment = await service.open(ask("p/cut"), context(lookup=False))
+    await house.pass_time(5.0)
+    assert isinstance((await asyncio.wait_for(read_all(attachment), 5))[-1], Failed)
+    (report,) = house.breakers.reports(["p/cut"])
+    assert (report.phase, report.failures) == ("closed", 2)  # its own, and that of its one try to finish its answer
+    attachment.close()

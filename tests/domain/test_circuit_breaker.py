@@ -316,3 +316,21 @@ async def test_counts_are_bounded_whatever_callers_name() -> None:
         await fail(service, 1, f"p/{number}")
     assert len(service._windows) == 10_000
     assert len(service._calls) == 0
+
+
+async def test_a_probe_that_has_its_first_event_closes_and_how_it_ends_counts_as_any_call_b3() -> None:
+    service, clock = breakers()
+    await fail(service, 3)
+    await clock.advance(5)
+    assert await service.admit(TARGET, "probe")
+    assert service.probes(TARGET, "probe")
+    assert not await service.admit(TARGET, "other")
+    assert not service.probes(TARGET, "other")
+    await service.answered(TARGET, "probe")
+    assert not service.probes(TARGET, "probe")
+    assert not await is_open(service)
+    await service.failed(TARGET, "probe")
+    await fail(service, 1)
+    assert not await is_open(service)
+    await fail(service, 1)
+    assert await is_open(service)

@@ -34,7 +34,7 @@ async def test_a_rescued_answer_is_the_unfailed_one_byte_for_byte_r6(
         assert last["role"] == ("assistant" if family == "claude-3" and not refused else "user")
         record = one.service.recorder.find(got.headers["x-thread-id"])
         assert record is not None
-        assert (record.attempts, record.target) == (2 + refused, f"openai/{second}")
+        assert (record.attempts, record.rescues, record.target) == (2 + refused, 1 + refused, f"openai/{second}")
         if fault == "stall-20":
             assert all(0.25 <= seconds < 2.0 for seconds in (await one.saw(first))["hangups"])
 
