@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,18 @@ def _error(status: int, code: str, **headers: str) -> Behaviour:
         # The message repeats the prompt, as providers do: nothing of it may be kept (P1).
         error = {"message": json.dumps(exchange.body), "type": "error", "param": "messages", "code": code}
         await exchange.reply(status, json.dumps({"error": error}).encode(), **headers)
+
+    return behave
+
+
+def _failing(fails: Callable[[float], bool]) -> Behaviour:
+    """Answers 503 or an answer, as `fails` says of the seconds since the model was first asked."""
+    first: dict[str, float] = {}
+
+    async def behave(exchange: Exchange) -> None:
+        now = time.monotonic()
+        down = fails(now - first.setdefault(exchange.model, now))
+        await (BEHAVIOURS["503-bare"] if down else BEHAVIOURS["ok"])(exchange)
 
     return behave
 
@@ -239,6 +252,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "ok": _streamed(),
     "ok-slow": _streamed(pause=0.02),
     "narrow": _narrow(4, 0.2),
+    "down-4": _failing(lambda age: age < 4),
+    "down-60": _failing(lambda age: age < 60),
+    "flaps": _failing(lambda age: age % 4 < 2),
     "tools": _tools,
     "plain": _plain,
     "unicode": _unicode,
