@@ -5,11 +5,11 @@ from contextlib import AbstractAsyncContextManager
 
 from pydantic import SecretStr
 
-from adapters.providers.anthropic_answer import StreamedAnswer
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
 from adapters.providers.attempt import Attempt
+from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.model import CompletionRequest, Delta
 from ports.provider import Provider

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from adapters.providers.anthropic_answer import decoded
 from adapters.providers.anthropic_errors import stream_error
-from adapters.providers.anthropic_parts import encoded
 from adapters.providers.attempt import Attempt
+from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
+from adapters.providers.streamed_answer import decoded
 from domain.model import Delta, ToolCallDelta, Usage
 
 

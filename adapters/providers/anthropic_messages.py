@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from adapters.providers.anthropic_parts import (
+from adapters.providers.attempt import Attempt
+from adapters.providers.conversation_parts import (
     INSTRUCTIONS,
     data_url,
     nested,
@@ -10,7 +11,6 @@ from adapters.providers.anthropic_parts import (
     tool_call_id,
     tool_calls,
 )
-from adapters.providers.attempt import Attempt
 from domain.model import Json, JsonObject, Message
 
 

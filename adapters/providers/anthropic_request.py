@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from adapters.providers.anthropic_messages import read_instructions, read_turns
-from adapters.providers.anthropic_parts import encoded, nested, parts
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
+from adapters.providers.conversation_parts import encoded, nested, parts
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
 UNKNOWN = Capabilities(200_000, 4_096, prefill=True)

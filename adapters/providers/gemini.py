@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from adapters.providers.anthropic_answer import StreamedAnswer
 from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error
 from adapters.providers.gemini_request import encode_request
+from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.model import CompletionRequest, Delta
 from ports.provider import Provider

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from mimetypes import guess_type
 
-from adapters.providers.anthropic_parts import (
+from adapters.providers.attempt import Attempt
+from adapters.providers.conversation_parts import (
     INSTRUCTIONS,
     ToolCall,
     data_url,
@@ -15,7 +16,6 @@ from adapters.providers.anthropic_parts import (
     tool_call_id,
     tool_calls,
 )
-from adapters.providers.attempt import Attempt
 from domain.model import Json, JsonObject, Message
 
 ANY_SIGNATURE = "skip_thought_signature_validator"

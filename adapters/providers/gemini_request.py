@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from adapters.providers.anthropic_parts import encoded, nested
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
+from adapters.providers.conversation_parts import encoded, nested
 from adapters.providers.gemini_contents import read_contents, read_instructions
 from domain.model import CompletionRequest, Json, JsonObject
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from adapters.providers.anthropic import AnthropicProvider
-from adapters.providers.anthropic_answer import StreamedAnswer
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import EventStreamParser
+from adapters.providers.streamed_answer import StreamedAnswer
 from domain.errors import (
     ConfigurationError,
     ProviderAuthenticationError,

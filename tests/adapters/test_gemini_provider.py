@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from adapters.providers.anthropic_answer import StreamedAnswer
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import EventStreamParser
 from adapters.providers.gemini import GeminiProvider
 from adapters.providers.gemini_chunks import GeminiChunks
+from adapters.providers.streamed_answer import StreamedAnswer
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderConnectionError,
