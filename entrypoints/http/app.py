@@ -15,6 +15,7 @@ from entrypoints.http.context import RequestContexts, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
 from entrypoints.http.execution_routes import execution_router
+from entrypoints.http.express import ExpressApp
 from entrypoints.http.health import health_router
 from entrypoints.http.metrics_routes import metrics_router
 from entrypoints.http.native_routes import native_router
@@ -41,14 +42,15 @@ def create_app(
         async with lifespan():
             yield
 
-    app = FastAPI(
+    app = ExpressApp(
         title="Headgate",
         summary="The streaming front door of LLM products.",
         lifespan=running,
         redirect_slashes=False,
     )
-    app.include_router(openai_router(service, contexts, edge))
-    app.include_router(native_router(service, contexts, edge))
+    openai, native = openai_router(service, contexts, edge), native_router(service, contexts, edge)
+    app.include_router(openai)
+    app.include_router(native)
     app.include_router(execution_router(edge.tracker, contexts))
     app.include_router(providers)
     app.include_router(health_router(service, trouble))
@@ -57,6 +59,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_defect)
+    app.shorten(openai, "/v1/chat/completions")
+    app.shorten(native, "/v1/streams")
     return app
 
 
