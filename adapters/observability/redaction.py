@@ -1,13 +1,18 @@
 """Keeps e-mail addresses, keys, telephone and card numbers out of the logs: the processor before the renderer."""
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
 from adapters.observability.redaction_text import redact_text
-from adapters.observability.redaction_walk import Walk
+from adapters.observability.redaction_walk import MOST_ITEMS, Walk
 from adapters.observability.secret_names import kind_of_secret
 
 _SHORT = 64
+_SMALL = 10**12
+"""No card has fewer digits."""
+_OWN_ID = re.compile("t_[0-9a-f]{24}")
+"""A thread id that we made: chance may give it digits that look like a number to hide."""
 _MOST_REMEMBERED = 1_024
 
 
@@ -25,7 +30,25 @@ class Redactor:
         self, _logger: object, _method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Redact an event's names and values: a structlog processor."""
-        return Walk(self.text, self._kind).event(event_dict)
+        walk = Walk(self.text, self._kind)
+        if len(event_dict) > MOST_ITEMS:
+            return walk.event(event_dict)
+        # Most fields are of the few names that every line has, and hold nothing, a small number or a text seen before.
+        found: dict[str, Any] = {}
+        clean, kinds = self._clean, self._kinds
+        for name, value in event_dict.items():
+            kind = value.__class__
+            plain = (
+                value is None
+                or kind is float
+                or (kind is int and -_SMALL < value < _SMALL)
+                or (kind is str and (value in clean or _OWN_ID.fullmatch(value) is not None))
+            )
+            if plain and name in clean and kinds.get(name, "") is None and name not in found:
+                found[name] = value
+            else:
+                walk.field(name, value, found)
+        return found
 
     def text(self, value: str) -> str:
         """Give the text without its secrets, at most 16 KiB of it."""

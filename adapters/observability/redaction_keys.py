@@ -72,8 +72,10 @@ def known_key_spans(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     if _may_hold_any(text):
         for literals, pattern in _FORMATS:
-            if any(literal in text for literal in literals):
-                spans += (match.span() for match in pattern.finditer(text))
+            for literal in literals:  # see _may_hold_any
+                if literal in text:
+                    spans += (match.span() for match in pattern.finditer(text))
+                    break
     if "eyJ" in text:
         spans += (match.span() for match in _JWT.finditer(text) if match["rest"] or match.end() == len(text))
     return spans

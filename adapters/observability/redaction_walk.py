@@ -72,12 +72,16 @@ class Walk:
         finally:
             self._open.discard(id(value))
 
+    def field(self, key: object, item: object, found: dict[str, Any]) -> None:
+        """Redact one field into those that were `found` before it."""
+        name = str.__str__(key) if isinstance(key, str) else self._name(key)
+        shown = self._named(name, item)
+        found[_free(self._text(name), found)] = shown
+
     def _mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in islice(value.items(), MOST_ITEMS):
-            name = str.__str__(key) if isinstance(key, str) else self._name(key)
-            shown = self._named(name, item)
-            found[_free(self._text(name), found)] = shown
+            self.field(key, item, found)
         if len(value) > MOST_ITEMS:
             found[_free(LEFT_OUT, found)] = len(value) - MOST_ITEMS
         return found
