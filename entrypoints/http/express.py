@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import SSEBaseError
+from entrypoints.http.protocol import DIRECT, DirectWriter
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Answer = Callable[[Request, Exception], Awaitable[Response]]
@@ -45,18 +46,31 @@ class ExpressApp(FastAPI):
             response = await endpoint(request)
         except Exception as error:
             response = await self._answer(error)(request, error)
-            await response(scope, receive, send)
+            await _respond(response, scope, receive, send)
             if Exception is self._kind(error):
                 raise  # for the server's log
             return
         try:
-            await response(scope, receive, send)
+            await _respond(response, scope, receive, send)
         except SSEBaseError as error:  # before its first byte: later there is none to be raised
             response = await self._answer(error)(request, error)
-            await response(scope, receive, send)
+            await _respond(response, scope, receive, send)
 
     def _kind(self, error: Exception) -> type[Exception]:
         return next(kind for kind in type(error).__mro__ if kind in self.exception_handlers)
 
     def _answer(self, error: Exception) -> Answer:
         return cast("Answer", self.exception_handlers[self._kind(error)])
+
+
+async def _respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """In one write, as far as it is there at once: a response that has to wait uncorks."""
+    direct: DirectWriter | None = scope.get("extensions", {}).get(DIRECT)
+    if direct is None:
+        await response(scope, receive, send)
+        return
+    direct.cork()
+    try:
+        await response(scope, receive, send)
+    finally:
+        direct.uncork()

@@ -1,5 +1,6 @@
 """The HTTP protocol of the server: uvicorn's, with what a stream needs beside ASGI."""
 
+import asyncio
 import weakref
 from collections.abc import Callable
 from typing import cast
@@ -10,6 +11,36 @@ DIRECT = "headgate.direct"
 """The ASGI extension under which a request has its `DirectWriter`."""
 
 
+class Cork:
+    """Stands in for the transport of a response whose pieces come in one moment: its head, a body, its end. They then
+    go to the kernel in one call instead of three."""
+
+    __slots__ = ("_held", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Holds it back."""
+        self._held.append(data)
+
+    def is_closing(self) -> bool:
+        """As the transport says."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """After what is held back."""
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Writes what is held back."""
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held.clear()
+
+
 class DirectWriter:
     """Writes pieces of a response that ASGI has begun straight to the connection, and can drop it.
 
@@ -17,7 +48,7 @@ class DirectWriter:
     is unsent, and not abort it (S11).
     """
 
-    __slots__ = ("_cycle", "_transport", "gone")
+    __slots__ = ("_cork", "_cycle", "_transport", "gone")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         # The request's scope, which the cycle holds, holds this: with a strong reference the garbage collector would
@@ -26,6 +57,22 @@ class DirectWriter:
         self._transport = cycle.transport
         self.gone: Callable[[], None] | None = None
         """Told when the client leaves before the response is complete."""
+        self._cork: Cork | None = None
+
+    def cork(self) -> None:
+        """Holds back what is written through ASGI, until `uncork`. For responses that are there as a whole."""
+        cycle = self._cycle()
+        if cycle is not None:
+            self._cork = Cork(self._transport)
+            cycle.transport = cast("asyncio.Transport", self._cork)
+
+    def uncork(self) -> None:
+        """Writes it, and holds back nothing any more; idempotent."""
+        cork, cycle = self._cork, self._cycle()
+        if cork is not None and cycle is not None:
+            self._cork = None
+            cycle.transport = self._transport
+            cork.flush()
 
     @property
     def ready(self) -> bool:

@@ -176,6 +176,7 @@ class StreamResponse(EventSourceResponse):
             if self._leaving:
                 await self._write(send, self._encoder.farewell(random.randint(*RETRY_MS)))  # noqa: S311 - jitter
                 return
+            self._uncork()
             batch = await reader.read(self._push)
 
     def _push(self, batch: Batch) -> bool:
@@ -198,6 +199,8 @@ class StreamResponse(EventSourceResponse):
         """Writes `body`; while that is under way the alarm means a client that takes nothing, else a silent stream."""
         streams = self._streams
         now = streams.clock.monotonic()
+        if len(body) > MAX_WRITE:
+            self._uncork()
         for start in range(0, len(body), MAX_WRITE):
             self._alarm.at = now + streams.send_timeout
             self._sending = True
@@ -205,6 +208,11 @@ class StreamResponse(EventSourceResponse):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             self._sending = False
         self._alarm.at = now + streams.heartbeat
+
+    def _uncork(self) -> None:
+        """What comes next may have to be waited for."""
+        if self._direct is not None:
+            self._direct.uncork()
 
     def _ring(self) -> None:
         if not self._sending:

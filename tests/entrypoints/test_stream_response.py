@@ -61,6 +61,9 @@ class Client:
     def write(self, body: bytes) -> None:
         self.sent.append({"type": "http.response.body", "body": body, "more_body": True})
 
+    def uncork(self) -> None:
+        """Nothing is held back: this is not the server."""
+
     def abort(self) -> None:
         self.aborted = True
         self.takes.set()
