@@ -12,6 +12,8 @@ MAX_STREAM_BYTES = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MESSAGE = "message"
+_new_event = tuple.__new__
+"""What ServerSentEvent(...) does, at half of the cost."""
 
 
 class ServerSentEvent(NamedTuple):
@@ -65,7 +67,7 @@ class EventStreamParser:
             if chunk.count(b"\n", 0, end) == 2 * len(pieces):
                 if not chunk.isascii():
                     pieces = [_utf8(piece) for piece in pieces]
-                events += [ServerSentEvent(_MESSAGE, piece) for piece in pieces]
+                events += [_new_event(ServerSentEvent, (_MESSAGE, piece)) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:
             self._feed_lines(chunk, events)

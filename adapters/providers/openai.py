@@ -10,6 +10,7 @@ import msgspec
 from pydantic import SecretStr
 
 from adapters.providers.attempt import Attempt
+from adapters.providers.chunk_template import TemplateReader
 from adapters.providers.event_stream import MAX_STREAM_BYTES, EventStreamParser, ServerSentEvent
 from adapters.providers.openai_chunks import chunk_delta, completion_deltas
 from adapters.providers.openai_errors import status_error, stream_error
@@ -52,6 +53,7 @@ class OpenAIAnswer(AsyncIterator[list[Delta]], Delivery):
 
     __slots__ = (
         "_attempt",
+        "_chunks",
         "_failure",
         "_model",
         "_over",
@@ -68,6 +70,7 @@ class OpenAIAnswer(AsyncIterator[list[Delta]], Delivery):
         self._model = model
         self._attempt = attempt
         self._parser: EventStreamParser | None = None
+        self._chunks = TemplateReader(lambda data: chunk_delta(data, attempt))
         self._failure: ProviderError | None = None
         self._over = False
         choices = request.options.get("n")
@@ -161,7 +164,7 @@ class OpenAIAnswer(AsyncIterator[list[Delta]], Delivery):
                     break
                 if not data:
                     continue
-                delta = chunk_delta(data, self._attempt)
+                delta = self._chunks.delta(data)
                 if event.event == "error":
                     raise stream_error(self._attempt, None)
                 deltas.append(delta)

@@ -1,0 +1,55 @@
+"""The shape that the chunks of an answer repeat: most are read by comparing bytes, without a JSON decoder."""
+
+from collections.abc import Callable
+from typing import Any
+
+from domain.model import Delta
+
+TRIES = 8
+"""How often an answer's shape is looked for: where ids or probabilities change with each chunk, there is none."""
+_KEY = b'"content":'
+_new_delta = tuple.__new__
+
+
+class TemplateReader:
+    """Reads the chunks of one answer: those that differ from an earlier one in their text alone by comparison, and all
+    others by `decode`, which gives the delta that a chunk is."""
+
+    __slots__ = ("_decode", "_head", "_least", "_rest", "_tail", "_tries")
+
+    def __init__(self, decode: Callable[[bytes], Delta]) -> None:
+        self._decode = decode
+        self._tries = TRIES
+        self._rest: tuple[Any, ...] = ()
+        self._forget()
+
+    def delta(self, data: bytes) -> Delta:
+        """The delta of a chunk, which is UTF-8. A text with anything that JSON or the wire escapes (S15) in it is left
+        to the decoder."""
+        if data.startswith(self._head) and data.endswith(self._tail) and len(data) >= self._least:
+            text = data[len(self._head) : -len(self._tail)].decode()
+            if text.isprintable() and '"' not in text and "\\" not in text:
+                return _new_delta(Delta, (text, data, *self._rest))
+        delta = self._decode(data)
+        if self._tries and delta.text:
+            self._tries -= 1
+            self._learn(data, delta)
+        return delta
+
+    def _learn(self, data: bytes, delta: Delta) -> None:
+        """Takes the shape of this chunk, if the place of its text is beyond doubt and nothing else in it is news."""
+        self._forget()
+        news = delta.finish_reason is not None or delta.usage is not None or delta.tool_calls or delta.raw != data
+        if news or data.count(_KEY) != 1 or b"\\" in data or not delta.text.isprintable():
+            return
+        start = data.index(_KEY) + len(_KEY)
+        start += data.startswith(b" ", start)
+        quoted = b'"%b"' % delta.text.encode()
+        if data.startswith(quoted, start):
+            self._head, self._tail = data[: start + 1], data[start + len(quoted) - 1 :]
+            self._least = len(self._head) + len(self._tail)
+            self._rest = delta[2:]
+
+    def _forget(self) -> None:
+        self._head, self._tail, self._least = b"\r", b"", 0  # a line end: no data of an event holds one
+        self._rest = ()
