@@ -23,6 +23,9 @@ from domain.model import CompletionRequest, Place
 from domain.services.targets import Capabilities, Target, able, shuffled
 from ports.provider import Provider
 
+MAX_TARGETS = 1_000
+"""Callers may name any model of a provider: so many are remembered."""
+
 
 class Then(StrEnum):
     """Who is next when a target is done with."""
@@ -95,6 +98,7 @@ class Router:
         self._retry = retry
         self._random = random_source
         self._capabilities = capabilities
+        self._known: dict[str, Target] = {}
         self._routes = {model: tuple(map(self._place, places)) for model, places in routes.items()}
 
     @property
@@ -139,6 +143,14 @@ class Router:
         return replace(self._target(place.target), weight=place.weight)
 
     def _target(self, name: str) -> Target:
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) >= MAX_TARGETS:
+                self._known.clear()
+            known = self._known[name] = self._made(name)
+        return known
+
+    def _made(self, name: str) -> Target:
         provider_name, slash, model = name.partition("/")
         provider = self._providers.get(provider_name)
         if provider is None or not slash or not model:

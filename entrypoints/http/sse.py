@@ -8,7 +8,8 @@ coroutine reads a batch and writes it; the connection tells when the client leav
 import asyncio
 import random
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from sse_starlette import EventSourceResponse
@@ -101,7 +102,10 @@ class StreamResponse(EventSourceResponse):
         preamble: bytes = b"",
         error: ErrorResponse | None = None,
     ) -> None:
-        super().__init__(_written_elsewhere(), headers=headers, media_type=encoder.media_type)
+        # What the base class's own constructor would leave to be used, its headers made once instead of each time.
+        self.status_code, self.background = 200, None
+        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers += stock_headers(encoder.media_type)
         self._streams = streams
         self._attachment = attachment
         self._encoder = encoder
@@ -224,7 +228,7 @@ class StreamResponse(EventSourceResponse):
             self._task.cancel()  # a server without our protocol: it closes the connection when the app gives up
 
 
-async def _written_elsewhere() -> AsyncIterator[bytes]:
-    """What the base class would iterate over; `_copy` writes instead."""
-    for body in tuple[bytes, ...]():
-        yield body
+@lru_cache(maxsize=8)
+def stock_headers(media_type: str) -> list[tuple[bytes, bytes]]:
+    """The headers of every event stream, as sse-starlette has them."""
+    return EventSourceResponse(iter(()), media_type=media_type).raw_headers

@@ -24,6 +24,7 @@ from domain.errors import (
     ProviderUnavailableError,
 )
 from domain.model import CompletionRequest, Message, Place
+from domain.services import routing
 from domain.services.routing import REACTIONS, RetryPolicy, Router, Then
 from domain.services.targets import Target
 
@@ -174,3 +175,13 @@ def test_a_target_of_which_nothing_is_known_is_smaller_than_any_that_is_known_r1
     too_long = ProviderRequestError("x", details={"provider_code": CODE})
     assert Router.after(too_long, unknown, [known]) == [known]
     assert not unknown.prefill
+
+
+def test_of_the_models_that_callers_name_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing, "MAX_TARGETS", 2)
+    one = router()
+    first = one.resolve("demo/1")
+    assert one.resolve("demo/1") == first
+    for number in range(5):
+        assert [target.name for target in one.resolve(f"demo/{number}")] == [f"demo/{number}"]
+    assert len(one._known) <= 2
