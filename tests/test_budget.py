@@ -1,0 +1,117 @@
+"""What a request and an event may cost, in calls: a slow change fails without a clock.
+
+Counted are the calls of functions of this repository and those that they make into C. The figures are those of the
+commit that last changed them; MARGIN is for what the event loop's timing changes. When a test fails, profile: either
+the change is worth its cost, and the figure here says so, or it is not.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from adapters.memory.clock import SystemClock
+from adapters.providers.attempt import Attempt
+from adapters.providers.chunk_template import TemplateReader
+from adapters.providers.demo import DemoProvider
+from adapters.providers.demo_scripts import Script
+from adapters.providers.event_stream import EventStreamParser
+from adapters.providers.openai_chunks import chunk_delta
+from domain.model import Delta
+from tests.fleet.http_client import call
+from tests.service import running
+
+ROOT = str(Path(__file__).parents[1])
+OURS = tuple(f"{ROOT}/{folder}/" for folder in ("domain", "ports", "adapters", "entrypoints"))
+MARGIN = 1.1
+STALE = 0.75
+"""Below this part of its budget a figure is so much better that the budget should say so."""
+REQUESTS = 20
+
+BUDGET = {"hit": 1_054, "answer": 2_483, "event": 37, "parsed event": 20}
+"""`hit`, `answer`: a request with 50 words, from its bytes to its log line. `event`: from the provider to the socket."""
+
+
+class Calls:
+    """Counts calls while it is entered, in this thread."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._ours: dict[str, bool] = {}
+
+    def __enter__(self) -> "Calls":
+        sys.setprofile(self._see)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _see(self, frame: FrameType, event: str, _: object) -> None:
+        if event in {"call", "c_call"}:
+            name = frame.f_code.co_filename
+            if name not in self._ours:
+                self._ours[name] = name.startswith(OURS)
+            self.count += self._ours[name]
+
+
+def check(name: str, calls: float) -> None:
+    """Within the budget, and the budget is not out of date."""
+    assert calls <= BUDGET[name] * MARGIN, f"{name}: {calls:.1f} calls, of {BUDGET[name]:.1f}"
+    assert calls >= BUDGET[name] * STALE, f"{name}: {calls:.1f} calls only: lower the budget of {BUDGET[name]:.1f}"
+
+
+async def least(work: Callable[[int], Awaitable[None]]) -> float:
+    """Calls of one piece of work: the least mean of three rounds, as what runs beside it only adds to it."""
+    means = []
+    for round_number in range(3):
+        with Calls() as calls:
+            for number in range(REQUESTS):
+                await work(round_number * REQUESTS + number)
+        means.append(calls.count / REQUESTS)
+    return min(means)
+
+
+@pytest.fixture
+def provider() -> DemoProvider:
+    scripts = {f"words-{count}": Script(tuple(Delta(f" w{n}") for n in range(count))) for count in (50, 150)}
+    return DemoProvider("demo", SystemClock(), scripts)
+
+
+async def test_a_request_and_an_event_cost_what_they_did(provider: DemoProvider) -> None:
+    async with running({"LOG_LEVEL": "info"}, llm={"demo": provider}) as service:
+
+        def asking(words: int, *, same: bool) -> Callable[[int], Awaitable[None]]:
+            async def ask(number: int) -> None:
+                content = "same" if same else f"{words} {number}"
+                messages = [{"role": "user", "content": content}]
+                body = {"model": f"demo/words-{words}", "messages": messages, "stream": True}
+                answer, data = await call(service.url, "POST", "/v1/chat/completions", body)
+                assert answer.status == 200
+                assert data.count(b"data: ") >= words
+                await service.until_idle()
+
+            return ask
+
+        for words in (50, 150):
+            await asking(words, same=True)(0)
+        short, long = await least(asking(50, same=False)), await least(asking(150, same=False))
+        hit = await least(asking(50, same=True))
+    check("answer", short)
+    check("event", (long - short) / 100)
+    check("hit", hit)
+
+
+def test_an_event_of_a_provider_costs_what_it_did() -> None:
+    attempt = Attempt("p", "t")
+    chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":" tok%d"},"finish_reason":null}]}\n\n'
+    events = [chunk % number for number in range(101)]
+    parser, reader = EventStreamParser(attempt), TemplateReader(lambda data: chunk_delta(data, attempt))
+    for event in parser.feed(events[0]):
+        reader.delta(event.data)
+    with Calls() as calls:
+        for piece in events[1:]:
+            for event in parser.feed(piece):
+                reader.delta(event.data)
+    check("parsed event", calls.count / 100)
