@@ -20,6 +20,7 @@ from entrypoints.main import build_app
 from entrypoints.queue import add_queue_parser, run_queue
 from entrypoints.server import DrainingServer
 from entrypoints.worker import work
+from entrypoints.workers import listener, serve_workers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "serve":
-            return _serve(get_settings(), options)
+            return _serve_all(get_settings(), options) if options.workers > 1 else _serve(get_settings(), options)
         if options.command == "check":
             print("\n".join(check(get_settings())))  # noqa: T201 - a command line prints
             return 0
@@ -50,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--allow-anonymous", action="store_true", help="be open to the network without API keys")
+    serve.add_argument("--workers", type=int, default=1, help="processes; more than one are a fleet, and take Redis")
+    serve.add_argument("--worker-of", type=int, help=argparse.SUPPRESS)
     commands.add_parser("check", help="validate the configuration and say what is plugged into what")
     commands.add_parser("worker", help="serve the queue of a fleet, without a door")
     add_keys_parser(commands)
@@ -83,8 +86,17 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         port=options.port,
         drain_timeout=settings.stream.drain_timeout,
         connect=connect,
-    ).run()
+        parent=options.worker_of,
+    ).run([listener(options.host, options.port)] if options.worker_of else None)
     return 0
+
+
+def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
+    if not settings.redis.enabled:
+        raise ConfigurationError("--workers: more than one process is a fleet, which is in Redis; REDIS_URL is not set")
+    configure_logging(settings.logging.level, settings.logging.format)
+    arguments = ["--allow-anonymous"] if options.allow_anonymous else []
+    return asyncio.run(serve_workers(options.workers, options.host, options.port, arguments))
 
 
 def _work(settings: Settings) -> int:

@@ -1,6 +1,8 @@
 """The server: uvicorn, and how it goes away (S12)."""
 
 import gc
+import os
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +34,7 @@ class DrainingServer(uvicorn.Server):
         port: int,
         drain_timeout: float,
         connect: Callable[[], Awaitable[None]] | None = None,
+        parent: int | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -53,6 +56,7 @@ class DrainingServer(uvicorn.Server):
         self._streams = streams
         self._drain_timeout = drain_timeout
         self._connect = connect
+        self._parent = parent
         self._deadline: float | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -83,7 +87,9 @@ class DrainingServer(uvicorn.Server):
             self._deadline = 0.0
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: is it time to go?"""
+        """Ten times a second: is it time to go? A worker whose supervisor has died goes, too."""
+        if self._parent is not None and os.getppid() != self._parent and self._deadline is None:
+            self.handle_exit(signal.SIGTERM, None)
         if self._deadline is not None and (not self._streams or time.monotonic() >= self._deadline):
             self._streams.say_goodbye()
             self.should_exit = True

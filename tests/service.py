@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -102,7 +102,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(
-    environ: Mapping[str, str] | None = None, output: int | IO[str] = subprocess.PIPE
+    environ: Mapping[str, str] | None = None, output: int | IO[str] = subprocess.PIPE, arguments: Sequence[str] = ()
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`headgate serve` in a process of its own, ready to answer; and its URL. It is killed if it is still there.
 
@@ -111,7 +111,7 @@ def process(
     port = free_port()
     own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
     service = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints", "serve", "--port", str(port)],
+        [sys.executable, "-m", "entrypoints", "serve", "--port", str(port), *arguments],
         env={**own, **(environ or {})},
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -31,7 +31,7 @@ STALE = 0.75
 REQUESTS = 20
 
 BUDGET = {"hit": 1_054, "answer": 2_483, "event": 37, "parsed event": 20}
-"""`hit`, `answer`: a request with 50 words, from its bytes to its log line. `event`: from the provider to the socket."""
+"""`hit`, `answer`: a request with 50 words, from its bytes to its log line. `event`: from provider to socket."""
 
 
 class Calls:
