@@ -5,7 +5,8 @@
     uv run --group dev python -m bench --peer "mine=./my-gateway --port {PORT} --upstream http://127.0.0.1:{UP}/v1"
 
 Each load runs on a fresh gateway on one core, with a fresh upstream and the load on the other, and on nginx just
-before: what counts is the ratio, as the machine drifts. `--peer NAME=COMMAND` measures another OpenAI-compatible gateway.
+before: what counts is the ratio, as the machine drifts. `--peer NAME=COMMAND` measures another gateway that speaks
+OpenAI's dialect.
 """
 
 import argparse
