@@ -39,7 +39,7 @@ def loads(*, short: bool, descriptors: int) -> dict[str, Load]:
         Load("paced", "100 streams, 50 tokens/s", 100, 200, 20_000, 2 * SECOND, warm=8),
         Load("hits", "one cached answer, 32 connections", 32, 12_000 // part, same=True),
         Load("coalesced", "100 streams of one call, 50 tokens/s", 100, 100, 20_000, same=True, warm=1),
-        Load("paced-1", "1 stream, 50 tokens/s", 1, 4, 20_000, warm=1),
+        Load("paced-1", "1 stream, 50 tokens/s", 1, 12, 20_000, warm=1),
         Load("paced-64", "64 streams, 50 tokens/s", 64, 128, 20_000, SECOND, warm=8),
         Load("paced-512", "512 streams, 50 tokens/s", 512, 1_024, 20_000, 4 * SECOND, warm=8),
         Load("open", f"{opened} streams at 1 token/s", opened, opened, SECOND, 20 * SECOND, tokens=30, warm=1),
