@@ -27,7 +27,7 @@ def markdown(run: dict[str, Any]) -> str:
         "",
         machine,
         "",
-        "CPU is user and system time of the gateway and its children, in microseconds; the floor is nginx's in this run.",
+        "CPU is user and system time of the gateway and its children, in microseconds; the floor is that of nginx.",
         "",
         "| load | gateway | CPU | floor | ratio | lost | requests/s | first event p50, p99 ms | gap p99, ms | MB |",
         "|---|---|---|---|---|---|---|---|---|---|",
