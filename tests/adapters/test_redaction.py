@@ -354,3 +354,27 @@ def test_a_text_that_its_markers_made_too_long_is_cut_p1() -> None:
     assert len(text) <= 16_500
     assert "a@b.co" not in text
     assert text.endswith("[TRUNCATED]") or "TRUNCATED" in text[-40:]
+
+
+def test_an_event_of_very_many_fields_is_cut_like_any_mapping() -> None:
+    event = Redactor()(None, "info", {f"field_{number}": number for number in range(MOST_ITEMS + 50)})
+    assert len(event) == MOST_ITEMS + 1
+    assert event[LEFT_OUT] == 50
+
+
+def test_a_field_that_was_seen_before_is_redacted_when_its_value_is_new() -> None:
+    redact = Redactor()
+    for value in ("fine", "fine", "anna@example.com", "fine"):
+        assert redact(None, "info", {"note": value, "count": 3, "big": 4111111111111111, "none": None}) == {
+            "note": value if value == "fine" else "[REDACTED:email]",
+            "count": 3,
+            "big": "[REDACTED:card]",
+            "none": None,
+        }
+
+
+def test_a_thread_id_of_ours_stays_as_it_is_whatever_its_digits_look_like() -> None:
+    own = "t_" + "4111111111111111".ljust(24, "0")
+    redact = Redactor()
+    for _ in range(2):
+        assert redact(None, "info", {"thread_id": own}) == {"thread_id": own}
