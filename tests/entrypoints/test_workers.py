@@ -18,9 +18,14 @@ Two = tuple["subprocess.Popen[str]", str]
 
 
 @pytest.fixture
-def two() -> Iterator[Two]:
-    with RedisServer() as redis, process({"REDIS_URL": redis.url}, arguments=["--workers", "2"]) as service:
-        yield service
+def two(tmp_path: Path) -> Iterator[Two]:
+    with RedisServer() as redis:
+        environ = {
+            "REDIS_URL": redis.url,
+            "TMPDIR": str(tmp_path),
+        }  # a supervisor that is killed leaves its folder there
+        with process(environ, arguments=["--workers", "2"]) as service:
+            yield service
 
 
 def children(pid: int) -> set[int]:
