@@ -7,10 +7,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import NamedTuple
 
-from redis.exceptions import RedisError
-
 from adapters.redis.connection import CONNECT_SECONDS, Connector, RedisConnection, abort
 from adapters.redis.errors import (
+    VENDOR_ERRORS,
     RedisClientError,
     RedisOverloadedError,
     RedisRefusedError,
@@ -213,7 +212,7 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.connect()
-        except (RedisError, RedisClientError, OSError) as error:
+        except (*VENDOR_ERRORS, RedisClientError) as error:
             await self._close(connection)
             failure = translated(error)
             return not_serving(failure) if isinstance(failure, RedisRefusedError) else failure
@@ -257,7 +256,7 @@ class ConnectionPool:
     @staticmethod
     async def _close(connection: RedisConnection) -> None:
         abort(connection)
-        with suppress(RedisError, OSError):  # closing a dead socket may fail; it is closed all the same
+        with suppress(*VENDOR_ERRORS):  # closing a dead socket may fail; it is closed all the same
             await connection.disconnect(nowait=True)
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from adapters.redis.connection import RedisConnection
 from adapters.redis.connection_pool import ConnectionPool
-from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError, translated
+from adapters.redis.errors import VENDOR_ERRORS, RedisTimeoutError, RedisUnavailableError, translated
 from adapters.redis.resp import Argument, Reply, pack
 
 
@@ -51,7 +51,7 @@ class DedicatedConnection:
         except TimeoutError:
             self._failed()
             raise RedisTimeoutError("TIMEOUT", maybe_executed=True) from None
-        except (RedisError, OSError) as error:
+        except VENDOR_ERRORS as error:
             self._failed()
             raise translated(error).for_command(maybe_executed=True) from None
         finally:

@@ -11,6 +11,8 @@ RedisClientError
 
 from redis import exceptions as vendor
 
+VENDOR_ERRORS = (vendor.RedisError, OSError, RuntimeError)
+"""What redis-py raises where Redis is the cause. uvloop says RuntimeError where the peer closed a moment ago."""
 NOT_SERVING = frozenset({"BUSY", "MASTERDOWN"})
 """Replies to any command of a Redis that serves nobody now; that it loads is an error of the connection in redis-py."""
 
@@ -72,7 +74,7 @@ def translated(error: Exception) -> RedisClientError:
         return RedisTimeoutError("TIMEOUT")
     if isinstance(error, vendor.ConnectionError):
         return RedisUnavailableError(code_word(error) or "CONNECTION")
-    return RedisUnavailableError("CONNECTION" if isinstance(error, OSError) else "PROTOCOL")
+    return RedisUnavailableError("CONNECTION" if isinstance(error, OSError | RuntimeError) else "PROTOCOL")
 
 
 def not_serving(refusal: RedisRefusedError) -> RedisUnavailableError:

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from itertools import chain
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from adapters.redis.connection import RedisConnection
 from adapters.redis.connection_pool import ConnectionPool
 from adapters.redis.errors import (
+    VENDOR_ERRORS,
     RedisClientError,
     RedisOverloadedError,
     RedisTimeoutError,
@@ -216,7 +217,7 @@ class GroupCommit:
             await self._exchange(connection, flight.commands)
             answered = True
             self._answered()
-        except (RedisError, OSError) as error:
+        except VENDOR_ERRORS as error:
             self._lost(flight, translated(error))
         except asyncio.CancelledError:
             if not flight.expired:

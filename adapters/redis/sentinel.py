@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio.connection import Connection
-from redis.exceptions import RedisError
 
-from adapters.redis.errors import RedisUnavailableError
+from adapters.redis.errors import VENDOR_ERRORS, RedisUnavailableError
 from adapters.redis.resp import Reply, pack, server_facts
 
 SCHEME = "redis+sentinel://"
@@ -83,7 +82,7 @@ class SentinelConnector:
                     if known := await self._ask(*address):
                         self._name(known)
                         return known
-            except (RedisError, OSError):
+            except VENDOR_ERRORS:
                 pass  # it is not there, or not well: the next one may be
             if self._addresses[0] == address:
                 self._addresses.rotate(-1)

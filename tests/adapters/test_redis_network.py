@@ -5,9 +5,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import uvloop
 
 from adapters.redis.client import RedisClient
-from adapters.redis.connection import connector
+from adapters.redis.connection import RedisConnection, abort, connector
 from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError
 from tests.redis_cases import redis_client, unheard, untimed
 from tests.redis_proxy import Proxy, proxy_to
@@ -54,6 +55,28 @@ async def test_a_connection_that_falls_silent_is_found_out(proxy: Proxy) -> None
         before = client.connects
         await back(client)
         assert client.connects > before
+
+
+def test_a_connection_that_was_closed_a_moment_ago_is_unavailable_on_uvloop_too(server: RedisServer) -> None:
+    """Fault 7, as uvloop has it: a write to a socket that has closed is a RuntimeError there, not an OSError."""
+
+    async def case() -> None:
+        made: list[RedisConnection] = []
+
+        def connect() -> RedisConnection:
+            made.append(connector(server.url)())
+            return made[-1]
+
+        async with redis_client(connect) as client, client.dedicated() as dedicated:
+            for connection in made:
+                abort(connection)
+            for _ in range(3):  # rounds of the loop, in which the transports close
+                await asyncio.sleep(0)
+            with pytest.raises(RedisUnavailableError):
+                await dedicated.execute("PING", timeout=1.0)
+            await back(client)
+
+    uvloop.run(case())
 
 
 async def test_reads_survive_a_reset_and_writes_are_not_repeated(proxy: Proxy) -> None:
