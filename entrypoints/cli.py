@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ipaddress
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,18 +23,22 @@ from entrypoints.server import DrainingServer
 from entrypoints.worker import work
 from entrypoints.workers import listener, serve_workers
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit status: 0 done, 1 failed, 2 wrong configuration or usage."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "serve":
-            return _serve_all(get_settings(), options) if options.workers > 1 else _serve(get_settings(), options)
+            return _gone(
+                _serve_all(get_settings(), options) if options.workers > 1 else _serve(get_settings(), options)
+            )
         if options.command == "check":
             print("\n".join(check(get_settings())))  # noqa: T201 - a command line prints
             return 0
         if options.command == "worker":
-            return _work(get_settings())
+            return _gone(_work(get_settings()))
         if options.command == "queue":
             return asyncio.run(_queue(get_settings(), options))
         if options.command == "keys":
@@ -78,7 +83,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
             await fleet.connect()
         await _check_keys(container, options)
 
-    DrainingServer(
+    server = DrainingServer(
         app,
         container.stream_service(),
         streams,
@@ -87,7 +92,10 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         drain_timeout=settings.stream.drain_timeout,
         connect=connect,
         parent=options.worker_of,
-    ).run([listener(options.host, options.port)] if options.worker_of else None)
+    )
+    for number in STOPPING:  # uvicorn puts back what it finds: a signal between its end and ours would end us by itself
+        signal.signal(number, server.handle_exit)
+    server.run([listener(options.host, options.port)] if options.worker_of else None)
     return 0
 
 
@@ -103,6 +111,13 @@ def _work(settings: Settings) -> int:
     configure_logging(settings.logging.level, settings.logging.format)
     uvloop.run(work(Container(settings=settings), settings.stream.drain_timeout))
     return 0
+
+
+def _gone(status: int) -> int:
+    """All is done, and the interpreter only goes away: a signal that comes now must not change the exit status."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 async def _check_keys(container: Container, options: argparse.Namespace) -> None:

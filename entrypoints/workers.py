@@ -58,7 +58,8 @@ class _Workers:
         """Sends it to all; none is started again after this."""
         self._stopping.set()
         for process in self._running:
-            process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and keep_one is about to hear of it
+                process.send_signal(number)
 
     async def keep_one(self) -> int:
         """Has one running until all are to stop; its exit status."""

@@ -110,6 +110,16 @@ def test_a_second_signal_ends_the_drain() -> None:
         follower.join(5)
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_signals_without_end_do_not_change_the_exit_status_s12(sig: signal.Signals) -> None:
+    """Whenever one comes: while it drains, while it closes, while the interpreter goes away."""
+    with process() as (service, _):
+        while service.poll() is None:
+            service.send_signal(sig)
+            signal.sigtimedwait([], 0.001)
+        assert service.wait() == 0
+
+
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "entrypoints", *arguments]
     return subprocess.run(command, env={"PATH": "", **environ}, capture_output=True, text=True, timeout=30, check=False)
