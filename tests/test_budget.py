@@ -18,7 +18,7 @@ from adapters.providers.chunk_template import TemplateReader
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script
 from adapters.providers.event_stream import EventStreamParser
-from adapters.providers.openai_chunks import chunk_delta
+from adapters.providers.openai_chunks import OpenAIChunks
 from domain.model import Delta
 from tests.fleet.http_client import call
 from tests.service import running
@@ -107,11 +107,11 @@ def test_an_event_of_a_provider_costs_what_it_did() -> None:
     attempt = Attempt("p", "t")
     chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":" tok%d"},"finish_reason":null}]}\n\n'
     events = [chunk % number for number in range(101)]
-    parser, reader = EventStreamParser(attempt), TemplateReader(lambda data: chunk_delta(data, attempt))
+    parser, reader = EventStreamParser(attempt), TemplateReader(OpenAIChunks(attempt))
     for event in parser.feed(events[0]):
-        reader.delta(event.data)
+        reader.delta(event)
     with Calls() as calls:
         for piece in events[1:]:
             for event in parser.feed(piece):
-                reader.delta(event.data)
+                reader.delta(event)
     check("parsed event", calls.count / 100)

@@ -1,8 +1,9 @@
 """The shape that the chunks of an answer repeat: most are read by comparing bytes, without a JSON decoder."""
 
-from collections.abc import Callable
 from typing import Any
 
+from adapters.providers.event_stream import MESSAGE, ServerSentEvent
+from adapters.providers.streamed_answer import EventReader
 from domain.model import Delta
 
 TRIES = 8
@@ -13,25 +14,30 @@ _new_delta = tuple.__new__
 
 class TemplateReader:
     """Reads the chunks of one answer: those that differ from an earlier one in their text alone by comparison, and all
-    others by `decode`, which gives the delta that a chunk is."""
+    others by `reader`, whose deltas have as `raw` what the wire had."""
 
-    __slots__ = ("_decode", "_head", "_least", "_rest", "_tail", "_tries")
+    __slots__ = ("_head", "_least", "_reader", "_rest", "_tail", "_tries")
 
-    def __init__(self, decode: Callable[[bytes], Delta]) -> None:
-        self._decode = decode
+    def __init__(self, reader: EventReader) -> None:
+        self._reader = reader
         self._tries = TRIES
         self._rest: tuple[Any, ...] = ()
         self._forget()
 
-    def delta(self, data: bytes) -> Delta:
-        """The delta of a chunk, which is UTF-8. A text with anything that JSON or the wire escapes (S15) in it is left
-        to the decoder."""
-        if data.startswith(self._head) and data.endswith(self._tail) and len(data) >= self._least:
+    @property
+    def over(self) -> bool:
+        """What `reader` says."""
+        return self._reader.over
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta of a chunk. A text with anything that JSON or the wire escapes (S15) in it is left to `reader`."""
+        kind, data = event
+        if data.startswith(self._head) and data.endswith(self._tail) and len(data) >= self._least and kind == MESSAGE:
             text = data[len(self._head) : -len(self._tail)].decode()
             if text.isprintable() and '"' not in text and "\\" not in text:
                 return _new_delta(Delta, (text, data, *self._rest))
-        delta = self._decode(data)
-        if self._tries and delta.text:
+        delta = self._reader.delta(event)
+        if self._tries and delta is not None and delta.text:
             self._tries -= 1
             self._learn(data, delta)
         return delta

@@ -8,10 +8,11 @@ from domain.errors import ProviderResponseError
 
 MAX_LINE_BYTES = 1 << 20
 MAX_STREAM_BYTES = 16 << 20
+MESSAGE = "message"
+"""The type of an event that names none."""
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_MESSAGE = "message"
 _new_event = tuple.__new__
 """What ServerSentEvent(...) does, at half of the cost."""
 
@@ -67,7 +68,7 @@ class EventStreamParser:
             if chunk.count(b"\n", 0, end) == 2 * len(pieces):
                 if not chunk.isascii():
                     pieces = [_utf8(piece) for piece in pieces]
-                events += [_new_event(ServerSentEvent, (_MESSAGE, piece)) for piece in pieces]
+                events += [_new_event(ServerSentEvent, (MESSAGE, piece)) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:
             self._feed_lines(chunk, events)
@@ -112,7 +113,7 @@ class EventStreamParser:
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         """The end of a block; one without any `data` line dispatches nothing."""
         if self._data:
-            kind = self._event.decode(errors="replace") or _MESSAGE
+            kind = self._event.decode(errors="replace") or MESSAGE
             events.append(ServerSentEvent(kind, _utf8(b"\n".join(self._data))))
             self._data.clear()
         self._event = b""

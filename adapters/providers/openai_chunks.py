@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from adapters.providers.attempt import Attempt
+from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.openai_errors import stream_error
+from adapters.providers.streamed_answer import decoded
 from domain.errors import ProviderResponseError
 from domain.json_line import one_line
 from domain.model import Delta, Dialect, ToolCallDelta, Usage
@@ -53,8 +55,26 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
+_DECODER = msgspec.json.Decoder(_Chunk)
 _SILENT = _Message()
+
+
+class OpenAIChunks:
+    """Reads the chunks of one answer, and the `[DONE]` after them."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self.over = False
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta that an event is. Raises as `chunk_delta` does, and for an event of the type `error`."""
+        if event.data.startswith(b"[DONE]"):
+            self.over = True
+            return None
+        delta = chunk_delta(event.data, self._attempt)
+        if event.event == "error":
+            raise stream_error(self._attempt, None)
+        return delta
 
 
 def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
@@ -63,10 +83,7 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
 
     Raises `ProviderResponseError` for a broken frame, and the error that an error object is.
     """
-    try:
-        chunk = _decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        chunk = _decode_leniently(data, attempt)
+    chunk = decoded(_DECODER, data, attempt)
     if chunk.error:
         raise stream_error(attempt, chunk.error)
     raw = one_line(data)
@@ -103,7 +120,7 @@ def completion_deltas(body: bytes, attempt: Attempt) -> list[Delta]:
             raise stream_error(attempt, completion["error"])
         return [chunk_delta(chunk, attempt) for chunk in _chunks(completion)]
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise _broken(attempt) from error
+        raise attempt.error(ProviderResponseError, "The provider's JSON is not a completion.") from error
 
 
 def _chunks(completion: dict[str, Any]) -> list[bytes]:
@@ -122,22 +139,6 @@ def _streamed(choice: dict[str, Any], position: int) -> dict[str, Any]:
         message["tool_calls"] = [{"index": index, **call} for index, call in enumerate(message["tool_calls"])]
     rest = {name: value for name, value in choice.items() if name != "message"}
     return {"index": position, "delta": message, **rest}
-
-
-def _decode_leniently(data: bytes, attempt: Attempt) -> _Chunk:
-    """By the standard library: it takes halves of surrogate pairs, which come when an emoji is cut by two chunks."""
-    try:
-        return msgspec.convert(json.loads(data, parse_constant=_refuse_constant), _Chunk)
-    except (ValueError, RecursionError) as error:
-        raise _broken(attempt) from error
-
-
-def _refuse_constant(_: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
-def _broken(attempt: Attempt) -> ProviderResponseError:
-    return attempt.error(ProviderResponseError, "The provider sent a frame that is not a chunk of an answer.")
 
 
 def _usage(usage: _Usage) -> Usage:

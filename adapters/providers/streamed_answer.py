@@ -1,4 +1,4 @@
-"""One streamed call and its answer, for the dialects that are nothing but events: Anthropic's, and Gemini's."""
+"""One call to a provider and its answer: events as they arrive, in any dialect."""
 
 import json
 from abc import abstractmethod
@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 import msgspec
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.event_stream import EventStreamParser, ServerSentEvent
+from adapters.providers.event_stream import MAX_STREAM_BYTES, EventStreamParser, ServerSentEvent
 from adapters.providers.upstream import UpstreamResponse
 from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
 from domain.model import Delta
@@ -24,8 +24,10 @@ MAX_ERROR_BODY_BYTES = 64 << 10
 class EventReader(Protocol):
     """What the events of one answer say, in one dialect. It keeps what later events refer to."""
 
-    over: bool
-    """The answer has said that nothing follows."""
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """The answer has said that nothing follows, with an event that is no delta."""
 
     @abstractmethod
     def delta(self, event: ServerSentEvent) -> Delta | None:
@@ -43,10 +45,22 @@ class StatusError(Protocol):
 class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
     """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
 
-    A cut after the finish reason takes nothing from the answer: it is its end (R5).
+    `choices` answers are due: a cut after the last one's finish reason takes nothing from them: it is their end (R5).
+    `whole` reads the JSON of a provider that ignores that it is to stream; without it, that is not an answer.
     """
 
-    __slots__ = ("_attempt", "_failure", "_finished", "_parser", "_reader", "_response", "_send", "_status_error")
+    __slots__ = (
+        "_attempt",
+        "_failure",
+        "_parser",
+        "_reader",
+        "_response",
+        "_send",
+        "_status_error",
+        "_unfinished",
+        "_unread_whole",
+        "_whole",
+    )
 
     def __init__(
         self,
@@ -54,12 +68,17 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         send: Callable[[], UpstreamResponse],
         reader: EventReader,
         status_error: StatusError,
+        *,
+        choices: int = 1,
+        whole: Callable[[bytes], list[Delta]] | None = None,
     ) -> None:
         self._attempt = attempt
         self._send = send
         self._reader = reader
         self._status_error = status_error
-        self._finished = False
+        self._unfinished = choices
+        self._whole = whole
+        self._unread_whole = False
         self._parser = EventStreamParser(attempt)
         self._failure: ProviderError | None = None
 
@@ -79,6 +98,9 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         await self._response.__aexit__(kind, error, trace)
 
     async def __anext__(self) -> list[Delta]:
+        if self._unread_whole and self._whole is not None:
+            self._unread_whole = False
+            return self._whole(await self._read_all())
         while not self._reader.over:
             if self._failure is not None:
                 raise self._failure
@@ -92,6 +114,9 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
 
     async def deliver(self, take: Callable[[Sequence[Delta]], None]) -> None:
         """What iterating gives, without a task in between: each read of the socket ends in `take`."""
+        if self._unread_whole:
+            take(await anext(self))
+            return
 
         def feed(data: bytes) -> bool:
             deltas = self._take(data)
@@ -104,7 +129,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         try:
             await self._response.pour(feed)
         except ProviderConnectionError:
-            if not self._finished:
+            if self._unfinished > 0:
                 raise
 
     async def _check_head(self) -> None:
@@ -112,7 +137,9 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         if response.status != 200:
             body = await self._read_error() if 400 <= response.status < 500 else b""
             raise self._status_error(self._attempt, response.status, response.headers, body)
-        if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._unread_whole = self._whole is not None and kind == "application/json"
+        if kind != "text/event-stream" and not self._unread_whole:
             raise self._attempt.error(ProviderResponseError, "The provider's answer is not a stream.", status=200)
 
     async def _read_error(self) -> bytes:
@@ -123,24 +150,36 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
                 body += data
         return bytes(body[:MAX_ERROR_BODY_BYTES])
 
+    async def _read_all(self) -> bytes:
+        body = bytearray()
+        while data := await self._response.read():
+            body += data
+            if len(body) > MAX_STREAM_BYTES:
+                raise self._attempt.error(ProviderResponseError, "The answer is larger than it may be.")
+        return bytes(body)
+
     async def _read(self) -> bytes:
         try:
             return await self._response.read()
         except ProviderConnectionError:
-            if not self._finished:
+            if self._unfinished > 0:
                 raise
             return b""
 
     def _take(self, data: bytes) -> list[Delta]:
         """The deltas of one read. What fails in its middle is raised by the next step, after what came before it."""
         deltas: list[Delta] = []
+        read = self._reader.delta
         try:
             for event in self._parser.feed(data):
-                delta = self._reader.delta(event) if event.data else None
+                if not event.data:
+                    continue
+                delta = read(event)
                 if delta is not None:
                     deltas.append(delta)
-                    self._finished = self._finished or delta.finish_reason is not None
-                if self._reader.over:
+                    if delta.finish_reason is not None:
+                        self._unfinished -= 1
+                elif self._reader.over:
                     self._response.finish()
                     break
         except ProviderError as error:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.chunk_template import TRIES, TemplateReader
-from adapters.providers.openai_chunks import chunk_delta
-from domain.errors import ProviderResponseError
+from adapters.providers.event_stream import MESSAGE, ServerSentEvent
+from adapters.providers.openai_chunks import OpenAIChunks, chunk_delta
+from domain.errors import ProviderError, ProviderResponseError
 from domain.model import Delta
 
 ATTEMPT = Attempt("p/m", "t")
@@ -34,20 +35,24 @@ def encoded(chunk: dict[str, Any], *, ascii_only: bool, spaced: bool) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def message(data: bytes) -> ServerSentEvent:
+    return ServerSentEvent(MESSAGE, data)
+
+
 def decode(data: bytes) -> Delta:
     return chunk_delta(data, ATTEMPT)
 
 
 @given(st.lists(st.tuples(chunks, st.booleans()), max_size=12), st.booleans())
 def test_any_chunks_are_read_as_the_decoder_reads_them(rows: list[tuple[dict[str, Any], bool]], spaced: bool) -> None:
-    reader = TemplateReader(decode)
+    reader = TemplateReader(OpenAIChunks(ATTEMPT))
     for chunk, ascii_only in rows:
         data = encoded(chunk, ascii_only=ascii_only, spaced=spaced)
         try:
             expected = decode(data)
         except ProviderResponseError:
             continue
-        assert reader.delta(data) == expected
+        assert reader.delta(message(data)) == expected
 
 
 def chunk(text: str) -> bytes:
@@ -56,7 +61,7 @@ def chunk(text: str) -> bytes:
 
 @given(st.lists(st.sampled_from(["tok", '"', '"}', "\\n", "\\", "a\tb", "é", "\u2028", "{", '","content":"x'])))
 def test_what_is_no_chunk_is_refused_all_the_same(texts: list[str]) -> None:
-    reader = TemplateReader(decode)
+    reader = TemplateReader(OpenAIChunks(ATTEMPT))
     for text in ("one", "two", *texts):
         try:
             expected: Delta | None = decode(chunk(text))
@@ -64,39 +69,56 @@ def test_what_is_no_chunk_is_refused_all_the_same(texts: list[str]) -> None:
             expected = None
         if expected is None:
             with pytest.raises(ProviderResponseError):
-                reader.delta(chunk(text))
+                reader.delta(message(chunk(text)))
         else:
-            assert reader.delta(chunk(text)) == expected
+            assert reader.delta(message(chunk(text))) == expected
 
 
 def test_a_quote_too_few_is_no_empty_text() -> None:
-    reader = TemplateReader(decode)
-    reader.delta(chunk("one"))
+    reader = TemplateReader(OpenAIChunks(ATTEMPT))
+    reader.delta(message(chunk("one")))
     with pytest.raises(ProviderResponseError):
-        reader.delta(chunk("one").replace(b'"one"', b'"'))
+        reader.delta(message(chunk("one").replace(b'"one"', b'"')))
 
 
-def counting(calls: list[bytes]) -> TemplateReader:
-    def decode_and_count(data: bytes) -> Delta:
-        calls.append(data)
-        return decode(data)
+class Counting(OpenAIChunks):
+    """Keeps what it is asked to decode."""
 
-    return TemplateReader(decode_and_count)
+    def __init__(self) -> None:
+        super().__init__(ATTEMPT)
+        self.calls: list[bytes] = []
+
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        self.calls.append(event.data)
+        return super().delta(event)
+
+
+def text_of(delta: Delta | None) -> str | None:
+    return None if delta is None else delta.text
 
 
 def test_chunks_of_one_shape_are_decoded_once() -> None:
-    calls: list[bytes] = []
-    reader = counting(calls)
-    assert [reader.delta(chunk(f"tok{number}")).text for number in range(50)] == [f"tok{n}" for n in range(50)]
-    assert len(calls) == 1
+    counting = Counting()
+    reader = TemplateReader(counting)
+    assert [text_of(reader.delta(message(chunk(f"tok{number}")))) for number in range(50)] == [
+        f"tok{n}" for n in range(50)
+    ]
+    assert len(counting.calls) == 1
 
 
 def test_a_shape_that_changes_is_not_looked_for_for_ever() -> None:
-    calls: list[bytes] = []
-    reader = counting(calls)
+    counting = Counting()
+    reader = TemplateReader(counting)
     for number in range(50):
         data = chunk("x").replace(b'"index"', b'"n":%d,"index"' % number)
-        assert reader.delta(data).text == "x"
-    assert len(calls) == 50
+        assert text_of(reader.delta(message(data))) == "x"
+    assert len(counting.calls) == 50
     assert reader._tries == 0
     assert TRIES < 50
+
+
+def test_an_event_of_the_type_error_is_one_whatever_its_shape() -> None:
+    reader = TemplateReader(OpenAIChunks(ATTEMPT))
+    reader.delta(message(chunk("one")))
+    with pytest.raises(ProviderError):
+        reader.delta(ServerSentEvent("error", chunk("two")))
