@@ -40,13 +40,10 @@ def raise_limits() -> int:
 
 def missing() -> list[str]:
     """What this machine lacks for a run."""
-    needs = {"a C compiler": "cc", "nginx": "nginx", "taskset": "taskset"}
-    lacks = [what for what, program in needs.items() if shutil.which(program) is None]
-    return (
-        lacks
-        + (["two cores"] if len(os.sched_getaffinity(0)) < 2 else [])
-        + (["Linux"] if sys.platform != "linux" else [])
-    )
+    programs = {"a C compiler": "cc", "nginx": "nginx", "taskset": "taskset"}
+    has = {what: shutil.which(program) is not None for what, program in programs.items()}
+    has |= {"Linux": sys.platform == "linux", "two cores": len(os.sched_getaffinity(0)) >= 2}
+    return [what for what, there in has.items() if not there]
 
 
 def build(folder: Path) -> None:

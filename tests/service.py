@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -90,6 +91,14 @@ async def running(
         server.should_exit = True
         await serving
         listener.close()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """It holds within this time: for tests without an event loop."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        _pause(0.02)
 
 
 def free_port() -> int:

@@ -3,17 +3,14 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.faults import provider
 from tests.redis_server import RedisServer
-from tests.service import process
-
-SOON = 10.0
+from tests.service import eventually, process
 
 
 def headgate(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,13 +43,6 @@ def begin(url: str, model: str, prompt: str, **fields: object) -> str:
     return str(answer.json()["stream_id"])
 
 
-def soon(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_an_operator_sees_who_waits_and_what_failed_and_tries_it_again_q7(environ: dict[str, str]) -> None:
     """Q7, fault 26. The request failed after it had waited its turn: it can be replayed, and nothing of it is shown."""
     with process(environ) as (_, url):
@@ -62,7 +52,7 @@ def test_an_operator_sees_who_waits_and_what_failed_and_tries_it_again_q7(enviro
         listed = headgate(environ, "queue", "list").stdout
         assert [line.split()[0] for line in listed.splitlines()] == ["STREAM", poison, behind]
         assert headgate(environ, "queue", "dead").stdout.splitlines()[1:] == []
-        soon(lambda: poison in headgate(environ, "queue", "dead").stdout)
+        eventually(lambda: poison in headgate(environ, "queue", "dead").stdout)
         dead = headgate(environ, "queue", "dead").stdout
         assert " provider_" in dead
         assert "secret" not in dead + listed

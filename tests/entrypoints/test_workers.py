@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.service import process
+from tests.service import eventually, process
 
 Two = tuple["subprocess.Popen[str]", str]
 
@@ -32,13 +32,6 @@ def children(pid: int) -> set[int]:
     """The processes that it has started and that run."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return {int(child) for child in path.read_text().split()} if path.exists() else set()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        signal.sigtimedwait([], 0.05)
 
 
 def running(pid: int) -> bool:
