@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
-from domain.model import CompletionRequest, Delta
+from domain.delta import Delta
+from domain.model import CompletionRequest
 
 
 class Provider(Protocol):

@@ -14,12 +14,12 @@ import pytest
 
 from adapters.memory.clock import SystemClock
 from adapters.providers.attempt import Attempt
-from adapters.providers.chunk_template import TemplateReader
+from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.delta_feed import DeltaFeed
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script
-from adapters.providers.event_stream import EventStreamParser
 from adapters.providers.openai_chunks import OpenAIChunks
-from domain.model import Delta
+from domain.delta import PLAIN, Delta
 from tests.fleet.http_client import call
 from tests.service import running
 
@@ -75,7 +75,7 @@ async def least(work: Callable[[int], Awaitable[None]]) -> float:
 
 @pytest.fixture
 def provider() -> DemoProvider:
-    scripts = {f"words-{count}": Script(tuple(Delta(f" w{n}") for n in range(count))) for count in (50, 150)}
+    scripts = {f"words-{count}": Script(tuple(Delta.shaped(f" w{n}", PLAIN) for n in range(count))) for count in (50, 150)}
     return DemoProvider("demo", SystemClock(), scripts)
 
 
@@ -107,11 +107,9 @@ def test_an_event_of_a_provider_costs_what_it_did() -> None:
     attempt = Attempt("p", "t")
     chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":" tok%d"},"finish_reason":null}]}\n\n'
     events = [chunk % number for number in range(101)]
-    parser, reader = EventStreamParser(attempt), TemplateReader(OpenAIChunks(attempt))
-    for event in parser.feed(events[0]):
-        reader.delta(event)
+    feed = DeltaFeed(attempt, OpenAIChunks(attempt), 1, ChunkTemplate())
+    feed.feed(events[0])
     with Calls() as calls:
         for piece in events[1:]:
-            for event in parser.feed(piece):
-                reader.delta(event)
+            feed.feed(piece)
     check("parsed event", calls.count / 100)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from domain.delta import Shape
 from domain.errors import StreamNotResumableError
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from ports.stream_log import Reader
@@ -13,12 +14,14 @@ MAX_READ = 256
 class MemoryStream:
     """The events of one stream, and who waits for more. Changed by its log alone."""
 
-    __slots__ = ("closed", "events", "expires_at", "info", "key", "lost", "resumable", "size", "waiting")
+    __slots__ = ("closed", "events", "expires_at", "info", "key", "lost", "resumable", "shape", "size", "waiting")
 
     def __init__(self, info: StreamInfo, key: str | None) -> None:
         self.info = info
         self.key = key
         self.size = 0
+        self.shape: Shape | None = None
+        """That of the last delta."""
         self.events: list[Event] = []
         self.closed = False
         self.expires_at = 0.0

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from adapters.memory.stream import MemoryStream
+from domain.delta import Delta
 from domain.errors import StreamLogFullError
-from domain.model import TERMINAL, Delta, Event
+from domain.model import Event
+from domain.weight import weight
 from ports.clock import Clock
 
-# What CPython takes beside the text: measured with sys.getsizeof on 64 bits, rounded up.
-EVENT_OVERHEAD = 256
 # The stream, its place in the store, and its terminal event: paid when it is opened, so that its end always fits.
 STREAM_OVERHEAD = 2048
 # The most that one `add` purges: enough to keep up, few enough not to be felt.
@@ -61,14 +61,7 @@ class StreamStore(Generic[Kept]):
 
     def reserve(self, stream: Kept, events: Sequence[Event]) -> None:
         """Counts what these events take. Raises `StreamLogFullError`, and then nothing is counted."""
-        size = 0
-        for event in events:
-            if isinstance(event, Delta):
-                size += EVENT_OVERHEAD + len(event.raw) + len(event.text)
-                if event.reasoning or event.tool_calls:
-                    size += _extra_weight(event)
-            elif not isinstance(event, TERMINAL):
-                size += EVENT_OVERHEAD
+        size = weight(events, stream.shape)
         if not size:
             return
         if stream.size + size > self._max_stream_bytes:
@@ -78,6 +71,9 @@ class StreamStore(Generic[Kept]):
         self._make_room(size)
         stream.size += size
         self._bytes += size
+        last = events[-1]
+        if type(last) is Delta:
+            stream.shape = last.shape
 
     def close(self, stream: Kept) -> None:
         """The stream has its end: it is kept for the retention, and its key is free."""
@@ -116,8 +112,3 @@ class StreamStore(Generic[Kept]):
             if oldest is None or oldest.expires_at > now:
                 return
             self.drop(oldest)
-
-
-def _extra_weight(delta: Delta) -> int:
-    """Of the fields that most events do not have: the provider may send them without `raw`."""
-    return len(delta.reasoning) + sum(EVENT_OVERHEAD + len(call.arguments) for call in delta.tool_calls)

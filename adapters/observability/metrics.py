@@ -12,8 +12,9 @@ from collections.abc import Collection, Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from domain import errors
+from domain.delta import Dialect
 from domain.errors import SSEBaseError
-from domain.model import GAP_BOUNDS, CacheStatus, Dialect, Outcome, RequestRecord
+from domain.model import GAP_BOUNDS, CacheStatus, Outcome, RequestRecord
 from ports.recorder import Recorder
 
 OTHER = "other"

@@ -11,7 +11,8 @@ from adapters.providers.anthropic_request import encode_request
 from adapters.providers.attempt import Attempt
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
-from domain.model import CompletionRequest, Delta
+from domain.delta import Delta
+from domain.model import CompletionRequest
 from ports.provider import Provider
 
 API_VERSION = "2023-06-01"

@@ -11,7 +11,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.streamed_answer import decoded
-from domain.model import Delta, ToolCallDelta, Usage
+from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
 
 
 class _Usage(msgspec.Struct, frozen=True, gc=False):
@@ -114,7 +114,7 @@ class AnthropicEvents:
     def _block_delta(self, index: int, piece: _Piece) -> Delta | None:
         """Arguments of tools that Anthropic runs itself, signatures and citations are nobody's business here."""
         if piece.text:
-            return Delta(piece.text)
+            return Delta.shaped(piece.text, PLAIN)
         if piece.thinking:
             return Delta(reasoning=piece.thinking)
         if piece.partial_json and index in self._calls:

@@ -8,8 +8,9 @@ from typing import Self
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.demo_scripts import SCRIPTS, Script, echo_pieces
+from domain.delta import Delta, Usage
 from domain.errors import ProviderModelNotFoundError
-from domain.model import CompletionRequest, Delta, Usage
+from domain.model import CompletionRequest
 from ports.clock import Clock
 from ports.provider import Provider
 
@@ -96,7 +97,7 @@ class _Performance(AsyncIterator[Sequence[Delta]]):
     def _write(self) -> list[Delta]:
         """The pieces with what only an answer as a whole has: its role, and how it ends."""
         pieces = echo_pieces(self._request) if self._script.pieces is None else self._script.pieces
-        deltas = [piece._replace(role="assistant") if not place else piece for place, piece in enumerate(pieces)]
+        deltas = [piece.but(role="assistant") if not place else piece for place, piece in enumerate(pieces)]
         if self._script.finish_reason is not None:
             words = sum(len(str(message.content).split()) for message in self._request.messages)
             usage = Usage(words, len(pieces))

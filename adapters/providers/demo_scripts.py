@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from domain.delta import PLAIN, Delta, ToolCallDelta
 from domain.errors import ProviderError, ProviderRateLimitedError, ProviderRequestError, ProviderUnavailableError
-from domain.model import CompletionRequest, Delta, ToolCallDelta
+from domain.model import CompletionRequest
 
 HUMAN_PACE = 0.025
 """Seconds a token: 40 a second."""
@@ -34,7 +35,7 @@ class Script:
 
 def text_pieces(text: str) -> tuple[Delta, ...]:
     """A text word by word. No grapheme is split: the cuts are between ASCII and a space, or between two ideographs."""
-    return tuple(Delta(piece) for piece in _CUT.split(text) if piece)
+    return tuple(Delta.shaped(piece, PLAIN) for piece in _CUT.split(text) if piece)
 
 
 def echo_pieces(request: CompletionRequest) -> tuple[Delta, ...]:

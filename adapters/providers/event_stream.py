@@ -13,8 +13,6 @@ MESSAGE = "message"
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_new_event = tuple.__new__
-"""What ServerSentEvent(...) does, at half of the cost."""
 
 
 class ServerSentEvent(NamedTuple):
@@ -43,10 +41,11 @@ class EventStreamParser:
         self._started = False  # the place where a BOM may be is behind us
         self._after_cr = False  # a LF now belongs to the CR before it
 
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that end in this chunk. A block without its blank line is never dispatched.
+    def feed(self, chunk: bytes) -> tuple[list[ServerSentEvent], list[bytes]]:
+        """The events that end in this chunk: first those that were read by lines, then the data of plain messages.
 
-        Raises `ProviderResponseError` above 1 MiB a line or 16 MiB a stream.
+        A block without its blank line is never dispatched. Raises `ProviderResponseError` above 1 MiB a line or 16 MiB
+        a stream.
         """
         self._seen += len(chunk)
         if self._seen > MAX_STREAM_BYTES:
@@ -56,23 +55,29 @@ class EventStreamParser:
         events: list[ServerSentEvent] = []
         if b"\r" in chunk or self._after_cr or len(chunk) > MAX_LINE_BYTES:
             self._feed_lines(chunk, events)
-            return events
+            return events, []
         if self._data or self._event or self._partial:
             end = chunk.find(b"\n\n") + 2
             self._feed_lines(chunk[:end] if end > 1 else chunk, events)
             chunk = chunk[end:] if end > 1 else b""
+        messages: list[bytes] = []
         end = chunk.rfind(b"\n\n") + 2
         if end > 1 and chunk.startswith(b"data: "):
             # If every block is one data line, there are no more line ends than two for each piece of this split.
             pieces = chunk[6 : end - 2].split(b"\n\ndata: ")
             if chunk.count(b"\n", 0, end) == 2 * len(pieces):
-                if not chunk.isascii():
-                    pieces = [_utf8(piece) for piece in pieces]
-                events += [_new_event(ServerSentEvent, (MESSAGE, piece)) for piece in pieces]
+                messages = pieces if chunk.isascii() else [_utf8(piece) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:
             self._feed_lines(chunk, events)
-        return events
+        return events, messages
+
+    def skip(self, block: bytes) -> bool:
+        """Takes a whole block that somebody else has read. False, and nothing was taken, within another block."""
+        if self._data or self._event or self._partial or self._after_cr:
+            return False
+        self._seen += len(block)
+        return self._seen <= MAX_STREAM_BYTES
 
     def _skip_bom(self, chunk: bytes) -> bytes:
         """What is left of the first bytes without a byte order mark; they are held back while they may be one."""

@@ -12,7 +12,8 @@ from adapters.providers.gemini_errors import status_error
 from adapters.providers.gemini_request import encode_request
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
-from domain.model import CompletionRequest, Delta
+from domain.delta import Delta
+from domain.model import CompletionRequest
 from ports.provider import Provider
 
 

@@ -10,8 +10,8 @@ from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.gemini_errors import stream_error
 from adapters.providers.streamed_answer import decoded
+from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import ProviderResponseError
-from domain.model import Delta, ToolCallDelta, Usage
 
 
 class _FunctionCall(msgspec.Struct, frozen=True, gc=False):
@@ -114,7 +114,7 @@ class GeminiChunks:
         self._begun = True
         if reason is not None:
             self._finished = True
-            return delta._replace(finish_reason=reason, usage=self._usage, model=self._model)
+            return delta.but(finish_reason=reason, usage=self._usage, model=self._model)
         return delta if any((delta.text, delta.reasoning, delta.tool_calls, delta.role)) else None
 
     def _call(self, call: _FunctionCall) -> ToolCallDelta:

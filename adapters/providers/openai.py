@@ -8,12 +8,13 @@ import msgspec
 from pydantic import SecretStr
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.chunk_template import TemplateReader
+from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
-from domain.model import CompletionRequest, Delta
+from domain.delta import Delta
+from domain.model import CompletionRequest
 from ports.provider import Provider
 
 
@@ -45,8 +46,8 @@ class OpenAIProvider(Provider):
             return completion_deltas(body, attempt)
 
         choices = request.options.get("n")
-        reader, due = TemplateReader(OpenAIChunks(attempt)), choices if isinstance(choices, int) else 1
-        return StreamedAnswer(attempt, send, reader, status_error, choices=due, whole=whole)
+        reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
+        return StreamedAnswer(attempt, send, reader, status_error, choices=due, template=ChunkTemplate(), whole=whole)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

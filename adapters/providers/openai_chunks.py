@@ -9,13 +9,13 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.openai_errors import stream_error
 from adapters.providers.streamed_answer import decoded
+from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import ProviderResponseError
 from domain.json_line import one_line
-from domain.model import Delta, Dialect, ToolCallDelta, Usage
 
 _OPENAI = Dialect.OPENAI
-# What Delta(...) does behind its keyword arguments, at a quarter of the cost: 0.1 us instead of 0.4 for each token.
-_new_delta = tuple.__new__
+# What Shape(...) does behind its keyword arguments, at a quarter of the cost: 0.1 us instead of 0.4 for each token.
+_new_shape = tuple.__new__
 
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
@@ -89,24 +89,27 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     raw = one_line(data)
     usage = None if chunk.usage is None else _usage(chunk.usage)
     if not chunk.choices:
-        return _new_delta(Delta, ("", raw, _OPENAI, 0, None, "", (), None, usage, None))
+        return Delta("", raw, _OPENAI, usage=usage)
     choice = chunk.choices[0]
     message = choice.delta or _SILENT
     content = message.content
     finish_reason = choice.finish_reason or None
+    reasoning = message.reasoning_content or message.reasoning or ""
+    tool_calls = _tool_calls(message.tool_calls) if message.tool_calls else ()
     fields = (
-        content if isinstance(content, str) else _text(content),
         raw,
+        None,
         _OPENAI,
         choice.index or 0,
         message.role,
-        message.reasoning_content or message.reasoning or "",
-        _tool_calls(message.tool_calls) if message.tool_calls else (),
+        reasoning,
+        tool_calls,
         finish_reason,
         usage,
         chunk.model if finish_reason is not None else None,
+        not (reasoning or tool_calls) and finish_reason is None and usage is None,
     )
-    return _new_delta(Delta, fields)
+    return Delta.shaped(content if isinstance(content, str) else _text(content), _new_shape(Shape, fields))
 
 
 def completion_deltas(body: bytes, attempt: Attempt) -> list[Delta]:

@@ -10,28 +10,17 @@ from typing import Protocol, Self, TypeVar
 import msgspec
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.event_stream import MAX_STREAM_BYTES, EventStreamParser, ServerSentEvent
+from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.delta_feed import DeltaFeed, EventReader
+from adapters.providers.event_stream import MAX_STREAM_BYTES
 from adapters.providers.upstream import UpstreamResponse
+from domain.delta import Delta
 from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
-from domain.model import Delta
 from ports.provider import Delivery
 
 T = TypeVar("T")
 
 MAX_ERROR_BODY_BYTES = 64 << 10
-
-
-class EventReader(Protocol):
-    """What the events of one answer say, in one dialect. It keeps what later events refer to."""
-
-    @property
-    @abstractmethod
-    def over(self) -> bool:
-        """The answer has said that nothing follows, with an event that is no delta."""
-
-    @abstractmethod
-    def delta(self, event: ServerSentEvent) -> Delta | None:
-        """The delta that an event is, or None if it says nothing. Raises the `ProviderError` that it tells of."""
 
 
 class StatusError(Protocol):
@@ -51,13 +40,10 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
 
     __slots__ = (
         "_attempt",
-        "_failure",
-        "_parser",
-        "_reader",
+        "_feed",
         "_response",
         "_send",
         "_status_error",
-        "_unfinished",
         "_unread_whole",
         "_whole",
     )
@@ -70,17 +56,15 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         status_error: StatusError,
         *,
         choices: int = 1,
+        template: ChunkTemplate | None = None,
         whole: Callable[[bytes], list[Delta]] | None = None,
     ) -> None:
         self._attempt = attempt
         self._send = send
-        self._reader = reader
+        self._feed = DeltaFeed(attempt, reader, choices, template)
         self._status_error = status_error
-        self._unfinished = choices
         self._whole = whole
         self._unread_whole = False
-        self._parser = EventStreamParser(attempt)
-        self._failure: ProviderError | None = None
 
     async def __aenter__(self) -> Self:
         self._response = self._send()
@@ -101,9 +85,10 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         if self._unread_whole and self._whole is not None:
             self._unread_whole = False
             return self._whole(await self._read_all())
-        while not self._reader.over:
-            if self._failure is not None:
-                raise self._failure
+        feed = self._feed
+        while not feed.over:
+            if feed.failure is not None:
+                raise feed.failure
             data = await self._read()
             if not data:
                 break
@@ -118,18 +103,19 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
             take(await anext(self))
             return
 
-        def feed(data: bytes) -> bool:
+        def pour(data: bytes) -> bool:
             deltas = self._take(data)
             if deltas:
                 take(deltas)
-            if self._failure is not None:
-                raise self._failure
-            return not self._reader.over
+            if feed.failure is not None:
+                raise feed.failure
+            return not feed.over
 
+        feed = self._feed
         try:
-            await self._response.pour(feed)
+            await self._response.pour(pour)
         except ProviderConnectionError:
-            if self._unfinished > 0:
+            if feed.unfinished > 0:
                 raise
 
     async def _check_head(self) -> None:
@@ -162,28 +148,14 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
         try:
             return await self._response.read()
         except ProviderConnectionError:
-            if self._unfinished > 0:
+            if self._feed.unfinished > 0:
                 raise
             return b""
 
     def _take(self, data: bytes) -> list[Delta]:
-        """The deltas of one read. What fails in its middle is raised by the next step, after what came before it."""
-        deltas: list[Delta] = []
-        read = self._reader.delta
-        try:
-            for event in self._parser.feed(data):
-                if not event.data:
-                    continue
-                delta = read(event)
-                if delta is not None:
-                    deltas.append(delta)
-                    if delta.finish_reason is not None:
-                        self._unfinished -= 1
-                elif self._reader.over:
-                    self._response.finish()
-                    break
-        except ProviderError as error:
-            self._failure = error
+        deltas = self._feed.feed(data)
+        if self._feed.over:
+            self._response.finish()
         return deltas
 
 

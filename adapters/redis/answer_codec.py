@@ -8,9 +8,10 @@ import struct
 import zlib
 
 from adapters.redis.event_codec import UnreadableEventsError, decode_events, encode_events
-from domain.model import Answer, Complete, Delta
+from domain.delta import Delta
+from domain.model import Answer, Complete
 
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 2
 COMPRESS_ABOVE = 1 << 10
 """Bytes; below, compression saves less than it costs."""

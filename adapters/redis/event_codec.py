@@ -1,19 +1,36 @@
 """Events as MessagePack: how a stream's log and the cache hold them.
 
-A delta is an array, as the NamedTuple that it is; everything else is a map with its type in it. MessagePack's texts are
-UTF-8, and a provider may send half of a surrogate pair: rows with one go as `_Loose`, their texts spelled in Latin-1.
+A delta is an array of its text and its shape's fields, or a text alone if its shape is that of the delta before it;
+everything else is a map with its type in it. MessagePack's texts are UTF-8, and a provider may send half of a surrogate
+pair: rows with one go as `_Loose`, their texts spelled in Latin-1.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.model import Cancelled, Complete, Delta, Event, Failed, Status, StatusState, Usage
+from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
+from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState
 
 
 class UnreadableEventsError(Exception):
     """Bytes that are no events of this version."""
+
+
+class _DeltaRow(NamedTuple):
+    text: str
+    head: bytes
+    tail: bytes | None
+    dialect: Dialect
+    choice: int
+    role: str | None
+    reasoning: str
+    tool_calls: tuple[ToolCallDelta, ...]
+    finish_reason: str | None
+    usage: Usage | None
+    model: str | None
+    plain: bool
 
 
 class _StatusRow(msgspec.Struct, tag="status", frozen=True):
@@ -45,7 +62,7 @@ class _Loose(msgspec.Struct, tag="loose", frozen=True):
     row: Any
 
 
-_StrictRow: TypeAlias = Delta | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
+_StrictRow: TypeAlias = str | _DeltaRow | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
 _Row: TypeAlias = _StrictRow | _Loose
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -54,7 +71,14 @@ _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Ro
 
 def encode_events(events: Sequence[Event]) -> bytes:
     """The events in one piece."""
-    rows = [event if isinstance(event, Delta) else _row(event) for event in events]
+    rows: list[Any] = []
+    last: Shape | None = None
+    for event in events:
+        if type(event) is Delta and event.shape is last:
+            rows.append(event.text)
+            continue
+        rows.append(_row(event))
+        last = event.shape if type(event) is Delta else None
     try:
         return _ENCODER.encode(rows)
     except UnicodeEncodeError:
@@ -63,13 +87,26 @@ def encode_events(events: Sequence[Event]) -> bytes:
 
 def decode_events(data: bytes | memoryview) -> list[Event]:
     """The events in these bytes. Raises `UnreadableEventsError`."""
+    events: list[Event] = []
+    shape: Shape | None = None
     try:
-        return [row if isinstance(row, Delta) else _event(row) for row in _DECODER.decode(data)]
+        for row in _DECODER.decode(data):
+            strict = _strict(row) if isinstance(row, _Loose) else row
+            if isinstance(strict, _DeltaRow):
+                shape = Shape(*strict[1:])
+                events.append(Delta.shaped(strict.text, shape))
+            elif not isinstance(strict, str):
+                events.append(_event(strict))
+            elif shape is not None:
+                events.append(Delta.shaped(strict, shape))
+            else:
+                raise UnreadableEventsError("a text without a shape")
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UnreadableEventsError(type(error).__name__) from None  # its text may quote the answer
+    return events
 
 
-def _row(event: Event) -> _Row:
+def _row(event: Event) -> Any:
     match event:
         case Status(state, position, estimated_wait):
             return _StatusRow(state, position, estimated_wait)
@@ -79,11 +116,11 @@ def _row(event: Event) -> _Row:
             return _FailedRow(code, message, retryable, retry_after, param)
         case Cancelled(reason):
             return _CancelledRow(reason)
-        case Delta():
-            return event
+        case Delta(text, shape):
+            return text, *shape
 
 
-def _event(row: _Row) -> Event:
+def _event(row: _StatusRow | _CompleteRow | _FailedRow | _CancelledRow) -> Event:
     match row:
         case _StatusRow(state, position, estimated_wait):
             return Status(state, position, estimated_wait)
@@ -93,15 +130,15 @@ def _event(row: _Row) -> Event:
             return Failed(code, message, retryable, retry_after, param)
         case _CancelledRow(reason):
             return Cancelled(reason)
-        case _Loose(loose):
-            strict = msgspec.convert(_respelled(loose, _to_text), _StrictRow, builtin_types=(bytes,))
-            return strict if isinstance(strict, Delta) else _event(strict)
-        case Delta():
-            return row
 
 
-def _loose(row: _Row) -> _Loose:
+def _loose(row: Any) -> _Loose:
     return _Loose(_respelled(msgspec.to_builtins(row, builtin_types=(bytes,)), _to_latin))
+
+
+def _strict(row: _Loose) -> _StrictRow:
+    strict: _StrictRow = msgspec.convert(_respelled(row.row, _to_text), _StrictRow, builtin_types=(bytes,))
+    return strict
 
 
 def _to_latin(text: str) -> str:

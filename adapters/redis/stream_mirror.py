@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.memory.stream import MemoryReader, MemoryStream
-from domain.model import TERMINAL, Delta, Event, Position, StreamInfo
+from domain.delta import Delta
+from domain.model import TERMINAL, Event, Position, StreamInfo
 
 META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim:", "headgate:process:"
 """Prefixes of keys. A stream's id follows in braces: on a cluster its two keys are in one slot."""
@@ -70,10 +71,14 @@ class StreamMirror(MemoryStream):
         """The next events for the log: as many as may go in one piece."""
         seen = len(self.events)
         events = self.pending if self.acked >= seen else self.events[self.acked : self.acked + MAX_PIECE_EVENTS]
-        size = 0
+        size, last = 0, None
         for count, event in enumerate(events):
-            if isinstance(event, Delta):
-                size += len(event.raw) + len(event.text)
+            if type(event) is Delta:
+                text, shape = event
+                size += len(text)
+                if shape is not last:
+                    last = shape
+                    size += len(shape.head) + len(shape.tail or b"")
             if count == MAX_PIECE_EVENTS or (count and size > MAX_PIECE_BYTES):
                 return events[:count]
         return events[:]

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from domain import stages
+from domain.delta import Delta
 from domain.errors import CacheError
-from domain.model import Answer, CacheStatus, Caller, Complete, CompletionRequest, Delta, Json
+from domain.model import Answer, CacheStatus, Caller, Complete, CompletionRequest, Json
 from domain.services.execution_tracker import ExecutionTracker
+from domain.weight import weight
 from ports.cache import Cache
 
 # What cannot change the answer. Everything else is part of the key, unknown parameters included (K2).
 IGNORED = frozenset({"user", "metadata", "stream", "stream_options", "store", "safety_identifier", "prompt_cache_key"})
 # Finishes whose answers are not worth a second look: the provider withheld something.
 UNFIT = frozenset({"content_filter"})
-EVENT_OVERHEAD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class AnswerCache:
         """Stores a complete answer in both tiers, unless it is one that must not be (K1)."""
         if complete.finish_reason in UNFIT:
             return
-        size = sum(len(delta.raw) + len(delta.text) + EVENT_OVERHEAD for delta in deltas)
+        size = weight(deltas)
         answer = Answer((*deltas, complete), size)
         await _put(self._l1, key, answer, self._policy.ttl_seconds)
         if self._l2 is not None:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from domain.delta import Delta, Shape, Usage
 from domain.jobs import Job
-from domain.model import GAP_BOUNDS, CompletionRequest, Delta, Lease, Usage
+from domain.model import GAP_BOUNDS, CompletionRequest, Lease
 
 MAX_RESCUE_CHARACTERS = 1 << 18
 """A longer answer is not rescued: its text is not kept."""
@@ -60,20 +61,27 @@ class Progress:
     def take(self, batch: Sequence[Delta]) -> None:
         """Notes what the batch says about the answer as a whole."""
         self.batches += 1
-        for delta in batch:
-            if delta.text:
-                self.texts.append(delta.text)
-            self.characters += len(delta.text) + len(delta.reasoning)
-            if delta.tool_calls:
-                self.calls_tools = True
-            if delta.finish_reason is not None:
-                self.finish_reason = self.finish_reason or delta.finish_reason
-                self.unfinished -= 1
-                self.model = delta.model or self.model
-            if delta.usage is not None:
-                self.usage = delta.usage
+        texts = self.texts
+        for text, shape in batch:
+            if text:
+                texts.append(text)
+                self.characters += len(text)
+            if not shape.plain:
+                self._note(shape)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True
             self.texts.clear()
         if self.keep:
             self.deltas.extend(batch)
+
+    def _note(self, shape: Shape) -> None:
+        """What is more than text: few deltas have any of it."""
+        self.characters += len(shape.reasoning)
+        if shape.tool_calls:
+            self.calls_tools = True
+        if shape.finish_reason is not None:
+            self.finish_reason = self.finish_reason or shape.finish_reason
+            self.unfinished -= 1
+            self.model = shape.model or self.model
+        if shape.usage is not None:
+            self.usage = shape.usage

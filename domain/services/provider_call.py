@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
+from domain.delta import Delta
 from domain.errors import ProviderError, ProviderTimeoutError, ProviderTruncatedError
-from domain.model import GAP_BOUNDS, Complete, CompletionRequest, Delta
+from domain.model import GAP_BOUNDS, Complete, CompletionRequest
 from domain.services.progress import Progress
 from domain.services.seam import Seam
 from domain.services.sweeper import Alarm, Sweeper

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.model import Delta, Dialect
+from domain.delta import Delta
 
 WINDOW = 512
 """Characters at the end of what was sent in which a repetition is looked for."""
@@ -59,7 +59,7 @@ class Seam:
             return delta
         if not (delta.text or reasoning or delta.tool_calls or delta.finish_reason or delta.usage):
             return None
-        return delta._replace(raw=b"", dialect=Dialect.NATIVE, role=None, reasoning=reasoning)
+        return delta.but(role=None, reasoning=reasoning)
 
     def _hold(self, delta: Delta) -> list[Delta]:
         text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)
@@ -119,7 +119,7 @@ class Seam:
             if text == delta.text:
                 kept.append(delta)
             elif text or delta.finish_reason or delta.tool_calls or delta.usage or delta.reasoning:
-                kept.append(delta._replace(text=text, raw=b"", dialect=Dialect.NATIVE))
+                kept.append(delta.but(text=text))
         return kept[::-1]
 
 

@@ -7,8 +7,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from domain.delta import Dialect
 from domain.errors import RequestValidationError, SSEBaseError
-from domain.model import Dialect, Failed
+from domain.model import Failed
 from domain.services.generations import failed
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, thread_id

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from domain import stages
+from domain.delta import Dialect
 from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
-from domain.model import CallContext, Caller, Dialect
+from domain.model import CallContext, Caller
 from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
 from entrypoints.http.client_address import Network, client_address

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from domain import errors
+from domain.delta import Dialect
 from domain.errors import SSEBaseError
-from domain.model import Dialect, Failed, JsonObject
+from domain.model import Failed, JsonObject
 from entrypoints.wire import json_text
 from entrypoints.wire.native import problem
 from entrypoints.wire.openai import error_object

@@ -5,13 +5,14 @@ import random
 from fastapi import APIRouter, Request, Response
 
 from domain import stages
+from domain.delta import Dialect
 from domain.errors import (
     InvalidEventIdError,
     RequestValidationError,
     StreamLogUnavailableError,
     StreamNotResumableError,
 )
-from domain.model import Dialect, Failed, Position
+from domain.model import Failed, Position
 from domain.services.generations import failed
 from domain.services.streams import Attachment, StreamService
 from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id

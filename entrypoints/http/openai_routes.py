@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from domain import stages
-from domain.model import Dialect, Failed
+from domain.delta import Dialect
+from domain.model import Failed
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, read_body, thread_id
 from entrypoints.http.edge import Edge

@@ -1,12 +1,12 @@
 """Headgate's own dialect: a request from bytes, events to named SSE events, errors to problem details (RFC 9457)."""
 
+from domain.delta import Delta
 from domain.errors import MissingParameterError, RequestValidationError, UnknownParameterError
 from domain.model import (
     Batch,
     Cancelled,
     Complete,
     CompletionRequest,
-    Delta,
     Event,
     Failed,
     JsonObject,
@@ -107,18 +107,19 @@ def _status(event: Status) -> JsonObject:
 
 
 def _delta(event: Delta) -> JsonObject:
-    data: JsonObject = {"text": event.text}
-    if event.choice:
-        data["choice"] = event.choice
-    if event.reasoning:
-        data["reasoning"] = event.reasoning
-    if event.tool_calls:
+    text, shape = event
+    data: JsonObject = {"text": text}
+    if shape.choice:
+        data["choice"] = shape.choice
+    if shape.reasoning:
+        data["reasoning"] = shape.reasoning
+    if shape.tool_calls:
         data["tool_calls"] = [
             {"index": call.index, "id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in event.tool_calls
+            for call in shape.tool_calls
         ]
-    if event.finish_reason is not None:
-        data["finish_reason"] = event.finish_reason
+    if shape.finish_reason is not None:
+        data["finish_reason"] = shape.finish_reason
     return data
 
 

@@ -3,21 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from domain.delta import Delta, Dialect, Shape, Usage
 from domain.errors import InvalidTypeError
-from domain.model import (
-    Batch,
-    Cancelled,
-    Complete,
-    CompletionRequest,
-    Delta,
-    Dialect,
-    Event,
-    Failed,
-    Json,
-    JsonObject,
-    StreamInfo,
-    Usage,
-)
+from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
@@ -62,31 +50,42 @@ class OpenAIEncoder:
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE; empty if there is nothing in it for this client."""
         seq, events = batch
-        epoch, blocks = self._epoch, []
+        if len(events) == 1:
+            data = self._data(events[0])
+            return b"" if data is None else b"id: %b-%d\ndata: %b\n\n" % (self._epoch, seq, data)
+        start, blocks = f"id: {self._info.epoch}-", []
+        known: Shape | None = None
+        middle = end = ""
         for event in events:
-            if type(event) is Delta and event.dialect is Dialect.OPENAI:
-                data = None if event.usage is not None and self._hides(event) else event.raw
-            else:
-                data = self._data(event)
-            if data is not None:
-                blocks.append(b"id: %b-%d\ndata: %b\n\n" % (epoch, seq, data))
+            if type(event) is Delta and event[1] is known:
+                blocks.append(f"{start}{seq}{middle}{event[0]}{end}")
+            elif (data := self._data(event)) is not None:
+                blocks.append(f"{start}{seq}\ndata: {str(data, 'utf-8', 'surrogateescape')}\n\n")
+                if type(event) is Delta and event.shape.tail is not None and event.dialect is Dialect.OPENAI:
+                    known = event.shape
+                    middle, end = f"\ndata: {known.head.decode()}", f"{event.shape.tail.decode()}\n\n"
             seq += 1
-        return b"".join(blocks)
-
-    def _hides(self, event: Delta) -> bool:
-        """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
-        return not self._include_usage and event.finish_reason is None and event.role is None and not event.text
+        return "".join(blocks).encode("utf-8", "surrogateescape")
 
     def _data(self, event: Event) -> bytes | None:
+        if isinstance(event, Delta):
+            shape = event.shape
+            if shape.usage is not None and self._hides(event):
+                return None
+            if shape.dialect is Dialect.OPENAI:
+                return event.raw
+            return json_text.dumps(chunk(event, self._info, include_usage=self._include_usage))
         if isinstance(event, Complete):
             return b"[DONE]"
         if isinstance(event, Failed):
             return json_text.dumps(error_object(event.code, event.message, event.param))
         if isinstance(event, Cancelled):
             return json_text.dumps(error_object("cancelled", f"The stream was cancelled: {event.reason}.", None))
-        if isinstance(event, Delta) and not (event.usage is not None and self._hides(event)):
-            return json_text.dumps(chunk(event, self._info, include_usage=self._include_usage))
         return None
+
+    def _hides(self, event: Delta) -> bool:
+        """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
+        return not self._include_usage and event.finish_reason is None and event.role is None and not event.text
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone."""
@@ -110,26 +109,27 @@ def error_object(code: str, message: str, param: str | None, kind: str = "api_er
 
 def chunk(event: Delta, info: StreamInfo, *, include_usage: bool) -> JsonObject:
     """A chat completion chunk for an event of another dialect, from its fields."""
+    text, shape = event
     delta: JsonObject = {}
-    if event.role is not None:
-        delta["role"] = event.role
-    if event.text or event.role is not None:
-        delta["content"] = event.text
-    if event.reasoning:
-        delta["reasoning_content"] = event.reasoning
-    if event.tool_calls:
-        delta["tool_calls"] = [_tool_call(call.index, call.id, call.name, call.arguments) for call in event.tool_calls]
-    choice: JsonObject = {"index": event.choice, "delta": delta, "finish_reason": event.finish_reason}
-    empty = not delta and event.finish_reason is None
+    if shape.role is not None:
+        delta["role"] = shape.role
+    if text or shape.role is not None:
+        delta["content"] = text
+    if shape.reasoning:
+        delta["reasoning_content"] = shape.reasoning
+    if shape.tool_calls:
+        delta["tool_calls"] = [_tool_call(call.index, call.id, call.name, call.arguments) for call in shape.tool_calls]
+    choice: JsonObject = {"index": shape.choice, "delta": delta, "finish_reason": shape.finish_reason}
+    empty = not delta and shape.finish_reason is None
     whole: JsonObject = {
         "id": f"chatcmpl-{info.stream_id}",
         "object": "chat.completion.chunk",
         "created": info.created,
         "model": info.model,
-        "choices": [] if empty and event.usage is not None else [choice],
+        "choices": [] if empty and shape.usage is not None else [choice],
     }
     if include_usage:
-        whole["usage"] = None if event.usage is None else usage_object(event.usage)
+        whole["usage"] = None if shape.usage is None else usage_object(shape.usage)
     return whole
 
 

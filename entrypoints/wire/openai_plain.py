@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from domain.model import Batch, Delta, Dialect, StreamInfo
+from domain.delta import Delta, Dialect
+from domain.model import Batch, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.openai import chunk
 

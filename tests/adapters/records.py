@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from domain.model import GAP_BOUNDS, CacheStatus, Dialect, Outcome, RequestRecord, Usage
+from domain.delta import Dialect, Usage
+from domain.model import GAP_BOUNDS, CacheStatus, Outcome, RequestRecord
 
 GAPS = tuple(range(len(GAP_BOUNDS) + 1))
 """Bucket i of GAP_BOUNDS was hit i times."""

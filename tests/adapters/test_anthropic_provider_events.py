@@ -9,6 +9,7 @@ from adapters.providers.anthropic_errors import status_error, stream_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import ServerSentEvent
+from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -18,7 +19,6 @@ from domain.errors import (
     ProviderResponseError,
     ProviderUnavailableError,
 )
-from domain.model import Delta, ToolCallDelta, Usage
 
 ATTEMPT = Attempt("local", "thread-1")
 

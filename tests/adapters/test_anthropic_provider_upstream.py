@@ -11,7 +11,8 @@ import anthropic
 import pytest
 
 from adapters.providers.anthropic import AnthropicProvider
-from domain.model import CompletionRequest, Delta, Message
+from domain.delta import Delta
+from domain.model import CompletionRequest, Message
 from ports.provider import Provider
 
 EMOJI = "emoji \U0001f469\u200d\U0001f680 é, CR \r, LF \n, NUL \x00, NEL \x85, LS \u2028, BOM \ufeff, data: [DONE]"

@@ -1,6 +1,8 @@
 """Reading by comparison gives what reading by decoding gives, for any chunks in any order."""
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.chunk_template import TRIES, TemplateReader
-from adapters.providers.event_stream import MESSAGE, ServerSentEvent
+from adapters.providers.chunk_template import TRIES, ChunkTemplate
+from adapters.providers.delta_feed import WORTH, DeltaFeed
+from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.openai_chunks import OpenAIChunks, chunk_delta
+from domain.delta import Delta
 from domain.errors import ProviderError, ProviderResponseError
-from domain.model import Delta
 
 ATTEMPT = Attempt("p/m", "t")
 AWKWARD = ["", '"', "\\", "}", '"content":', "\u2028", "\u0085", "\ufeff", "é😀", " a"]
@@ -35,50 +38,66 @@ def encoded(chunk: dict[str, Any], *, ascii_only: bool, spaced: bool) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def message(data: bytes) -> ServerSentEvent:
-    return ServerSentEvent(MESSAGE, data)
+def seen(delta: Delta) -> tuple[object, ...]:
+    """What a delta says, however it is kept."""
+    return (delta.text, delta.raw, *delta.shape[2:])
 
 
-def decode(data: bytes) -> Delta:
-    return chunk_delta(data, ATTEMPT)
+def fed(*reads: list[bytes]) -> tuple[list[tuple[object, ...]], ProviderError | None]:
+    """What comes of these chunks, and how it failed."""
+    feed = DeltaFeed(ATTEMPT, OpenAIChunks(ATTEMPT), 1, ChunkTemplate())
+    deltas: list[Delta] = []
+    for read in reads:
+        if feed.failure is None:
+            deltas += feed.feed(b"".join(b"data: %b\n\n" % data for data in read))
+    return [seen(delta) for delta in deltas], feed.failure
 
 
-@given(st.lists(st.tuples(chunks, st.booleans()), max_size=12), st.booleans())
-def test_any_chunks_are_read_as_the_decoder_reads_them(rows: list[tuple[dict[str, Any], bool]], spaced: bool) -> None:
-    reader = TemplateReader(OpenAIChunks(ATTEMPT))
-    for chunk, ascii_only in rows:
-        data = encoded(chunk, ascii_only=ascii_only, spaced=spaced)
-        try:
-            expected = decode(data)
-        except ProviderResponseError:
-            continue
-        assert reader.delta(message(data)) == expected
+def decoded(chunks: Iterable[bytes]) -> list[tuple[object, ...]]:
+    """The deltas of the chunks up to the first that is none."""
+    deltas = []
+    with suppress(ProviderResponseError):
+        for data in chunks:
+            deltas.append(seen(chunk_delta(data, ATTEMPT)))
+    return deltas
+
+
+def in_reads(chunks: list[bytes], size: int) -> list[list[bytes]]:
+    return [chunks[place : place + size] for place in range(0, len(chunks), size)]
+
+
+@given(st.lists(st.tuples(chunks, st.booleans()), max_size=24), st.booleans(), st.integers(1, 24))
+def test_any_chunks_are_read_as_the_decoder_reads_them(
+    rows: list[tuple[dict[str, Any], bool]], spaced: bool, size: int
+) -> None:
+    """However many of them come in one read."""
+    given_chunks = [encoded(chunk, ascii_only=ascii_only, spaced=spaced) for chunk, ascii_only in rows]
+    readable = [data for data in given_chunks if decoded([data])]
+    assert fed(*in_reads(readable, size)) == (decoded(readable), None)
 
 
 def chunk(text: str) -> bytes:
     return b'{"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}' % text.encode()
 
 
-@given(st.lists(st.sampled_from(["tok", '"', '"}', "\\n", "\\", "a\tb", "é", "\u2028", "{", '","content":"x'])))
-def test_what_is_no_chunk_is_refused_all_the_same(texts: list[str]) -> None:
-    reader = TemplateReader(OpenAIChunks(ATTEMPT))
-    for text in ("one", "two", *texts):
-        try:
-            expected: Delta | None = decode(chunk(text))
-        except ProviderResponseError:
-            expected = None
-        if expected is None:
-            with pytest.raises(ProviderResponseError):
-                reader.delta(message(chunk(text)))
-        else:
-            assert reader.delta(message(chunk(text))) == expected
+@given(
+    st.lists(st.sampled_from(["tok", '"', '"}', "\\n", "\\", "a\tb", "é", "\u2028", "{", '","content":"x'])),
+    st.integers(1, 12),
+)
+def test_what_is_no_chunk_is_refused_all_the_same(texts: list[str], size: int) -> None:
+    pieces = [chunk(text) for text in ("one", "two", *texts)]
+    deltas, failure = fed(*in_reads(pieces, size))
+    assert deltas == decoded(pieces)
+    assert (failure is None) is (len(deltas) == len(pieces))
 
 
-def test_a_quote_too_few_is_no_empty_text() -> None:
-    reader = TemplateReader(OpenAIChunks(ATTEMPT))
-    reader.delta(message(chunk("one")))
-    with pytest.raises(ProviderResponseError):
-        reader.delta(message(chunk("one").replace(b'"one"', b'"')))
+@pytest.mark.parametrize("count", [1, WORTH, 20])
+def test_a_quote_too_few_is_no_empty_text(count: int) -> None:
+    pieces = [chunk("one")] * count + [chunk("one").replace(b'"one"', b'"')]
+    for reads in ([pieces], in_reads(pieces, 1)):
+        deltas, failure = fed(*reads)
+        assert len(deltas) == count
+        assert isinstance(failure, ProviderResponseError)
 
 
 class Counting(OpenAIChunks):
@@ -93,32 +112,33 @@ class Counting(OpenAIChunks):
         return super().delta(event)
 
 
-def text_of(delta: Delta | None) -> str | None:
-    return None if delta is None else delta.text
-
-
-def test_chunks_of_one_shape_are_decoded_once() -> None:
+@pytest.mark.parametrize("size", [1, 50])
+def test_chunks_of_one_shape_are_decoded_once(size: int) -> None:
     counting = Counting()
-    reader = TemplateReader(counting)
-    assert [text_of(reader.delta(message(chunk(f"tok{number}")))) for number in range(50)] == [
-        f"tok{n}" for n in range(50)
-    ]
+    feed = DeltaFeed(ATTEMPT, counting, 1, ChunkTemplate())
+    texts = [f"tok{number}" for number in range(50)]
+    deltas = []
+    for read in in_reads([b"data: %b\n\n" % chunk(text) for text in texts], size):
+        deltas += feed.feed(b"".join(read))
+    assert [delta.text for delta in deltas] == texts
     assert len(counting.calls) == 1
+    assert len({id(delta.shape) for delta in deltas[1:]}) == 1
 
 
 def test_a_shape_that_changes_is_not_looked_for_for_ever() -> None:
-    counting = Counting()
-    reader = TemplateReader(counting)
+    counting, template = Counting(), ChunkTemplate()
+    feed = DeltaFeed(ATTEMPT, counting, 1, template)
     for number in range(50):
         data = chunk("x").replace(b'"index"', b'"n":%d,"index"' % number)
-        assert text_of(reader.delta(message(data))) == "x"
+        (delta,) = feed.feed(b"data: %b\n\n" % data)
+        assert delta.text == "x"
     assert len(counting.calls) == 50
-    assert reader._tries == 0
+    assert template.tries == 0
     assert TRIES < 50
 
 
 def test_an_event_of_the_type_error_is_one_whatever_its_shape() -> None:
-    reader = TemplateReader(OpenAIChunks(ATTEMPT))
-    reader.delta(message(chunk("one")))
-    with pytest.raises(ProviderError):
-        reader.delta(ServerSentEvent("error", chunk("two")))
+    feed = DeltaFeed(ATTEMPT, OpenAIChunks(ATTEMPT), 1, ChunkTemplate())
+    assert len(feed.feed(b"data: %b\n\n" % chunk("one"))) == 1
+    assert feed.feed(b"event: error\ndata: %b\n\n" % chunk("two")) == []
+    assert isinstance(feed.failure, ProviderError)

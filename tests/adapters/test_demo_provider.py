@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import SCRIPTS, Script, text_pieces
+from domain.delta import Delta
 from domain.errors import (
     ProviderError,
     ProviderModelNotFoundError,
@@ -16,7 +17,7 @@ from domain.errors import (
     ProviderRequestError,
     ProviderUnavailableError,
 )
-from domain.model import CompletionRequest, Delta, Json, Message
+from domain.model import CompletionRequest, Json, Message
 from ports.clock import Clock
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import MAX_LINE_BYTES, MAX_STREAM_BYTES, EventStreamParser
 from domain.errors import ProviderResponseError
+from tests.adapters.fed import fed
 from tests.event_source import EventSourceClient
 
 ATTEMPT = Attempt("local", "thread-1")
@@ -68,7 +69,7 @@ CASES: list[tuple[str, bytes, Events]] = [
 
 def parse(*chunks: bytes) -> Events:
     parser = EventStreamParser(ATTEMPT)
-    return [(event.event, event.data) for chunk in chunks for event in parser.feed(chunk)]
+    return [(event.event, event.data) for chunk in chunks for event in fed(parser, chunk)]
 
 
 @pytest.mark.parametrize(("stream", "events"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
@@ -146,7 +147,7 @@ def test_a_stream_above_16_mib_is_refused() -> None:
     block = b"data: " + b"x" * 1016 + b"\n\n"
     parser = EventStreamParser(ATTEMPT)
     for _ in range(MAX_STREAM_BYTES // len(block)):
-        assert parser.feed(block)
+        assert fed(parser, block)
     with pytest.raises(ProviderResponseError):
         parser.feed(block)
 

@@ -14,6 +14,7 @@ from adapters.providers.event_stream import EventStreamParser
 from adapters.providers.gemini import GeminiProvider
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.streamed_answer import StreamedAnswer
+from domain.delta import Delta, Dialect, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -24,7 +25,8 @@ from domain.errors import (
     ProviderResponseError,
     ProviderUnavailableError,
 )
-from domain.model import CompletionRequest, Delta, Dialect, Message, Usage
+from domain.model import CompletionRequest, Message
+from tests.adapters.fed import fed
 from tests.adapters.test_anthropic_provider_upstream import EMOJI, WORDS, VendorServer, answer, calls_of, served
 from tests.adapters.test_gemini_provider_upstream import stop, text, upstream
 from tests.service import until
@@ -125,7 +127,7 @@ def test_s15_any_text_in_any_chunks_is_the_same(pieces: list[str], cuts: list[in
     deltas = [
         delta
         for begin, end in pairwise(places)
-        for event in parser.feed(body[begin:end])
+        for event in fed(parser, body[begin:end])
         if (delta := reader.delta(event)) is not None
     ]
     assert joined(deltas) == "".join(f"{piece}\U0001f680" for piece in pieces)

@@ -9,6 +9,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error, stream_error
+from domain.delta import Delta, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -18,7 +19,6 @@ from domain.errors import (
     ProviderResponseError,
     ProviderUnavailableError,
 )
-from domain.model import Delta, Usage
 
 ATTEMPT = Attempt("local", "thread-1")
 BEGUN = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}

@@ -14,7 +14,8 @@ from adapters.observability.logging import configure_logging, get_logger, log_st
 from adapters.observability.recorder import StructlogRecorder
 from adapters.observability.redis_state import log_redis_state
 from domain import stages
-from domain.model import CacheStatus, Dialect, Outcome, RequestRecord, Usage
+from domain.delta import Dialect, Usage
+from domain.model import CacheStatus, Outcome, RequestRecord
 
 MAIL = "jane.doe@example.com"
 

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_log import MemoryStreamLog
-from adapters.memory.stream_store import EVENT_OVERHEAD, PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
+from adapters.memory.stream_store import PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
+from domain.delta import Delta, ToolCallDelta
 from domain.errors import StreamLogFullError, StreamNotResumableError
-from domain.model import Batch, Delta, Lease, ToolCallDelta
+from domain.model import Batch, Lease
+from domain.weight import weight
 from tests.contracts.events import END, append, deltas, follow, info, read_to_end, result, waiting_read
 
+EVENT_OVERHEAD = weight([Delta()])
 ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
 """The weight of a stream with one delta of one character."""
 

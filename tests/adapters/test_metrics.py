@@ -11,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapters.memory.recorder import MemoryRecorder
 from adapters.observability.metrics import CODES, CountedHistogram, PrometheusRecorder
 from adapters.observability.recorders import FanOutRecorder
+from domain.delta import Dialect, Usage
 from domain.errors import ProviderTimeoutError, RateLimitExceededError
-from domain.model import GAP_BOUNDS, CacheStatus, Dialect, Outcome, RequestRecord, Usage
+from domain.model import GAP_BOUNDS, CacheStatus, Outcome, RequestRecord
 from tests.adapters.records import CANCELLED, FAILED, GAPS, HIT, REFUSED, SERVED
 
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.providers.openai import OpenAIProvider
+from domain.delta import Delta, Dialect, ToolCallDelta, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -20,7 +21,7 @@ from domain.errors import (
     ProviderResponseError,
     ProviderUnavailableError,
 )
-from domain.model import CompletionRequest, Delta, Dialect, Json, Message, ToolCallDelta, Usage
+from domain.model import CompletionRequest, Json, Message
 from tests.faults import provider as upstream
 
 SECRET = "planted-secret someone@example.org"

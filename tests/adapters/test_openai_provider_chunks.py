@@ -8,6 +8,7 @@ import pytest
 from adapters.providers.attempt import Attempt
 from adapters.providers.openai_chunks import chunk_delta, completion_deltas
 from adapters.providers.openai_errors import status_error, stream_error
+from domain.delta import ToolCallDelta, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -18,7 +19,6 @@ from domain.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
-from domain.model import ToolCallDelta, Usage
 
 ATTEMPT = Attempt("local", "thread-1")
 

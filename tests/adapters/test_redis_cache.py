@@ -5,18 +5,20 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
 import pytest
 from fakeredis import FakeServer
 from fakeredis.aioredis import FakeRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.redis.answer_codec import UnreadableEntryError, decode, encode
+from adapters.redis.answer_codec import VERSION, UnreadableEntryError, decode, encode
 from adapters.redis.cache import PREFIX, RedisCache
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
+from domain.delta import Delta, Dialect, ToolCallDelta, Usage
 from domain.errors import CacheConnectionError, CacheError
-from domain.model import Answer, Complete, Delta, Dialect, ToolCallDelta, Usage
+from domain.model import Answer, Complete
 from tests.redis_cases import redis_client
 from tests.redis_server import RedisServer
 
@@ -39,7 +41,16 @@ deltas = st.builds(
     st.none() | texts,
 )
 completes = st.builds(Complete, texts, usages, texts, texts)
-answers = st.builds(Answer, st.lists(deltas | completes, max_size=8).map(tuple), st.integers(0, MIB))
+runs = st.builds(  # deltas of one shape
+    lambda delta, others: [delta, *(Delta.shaped(text, delta.shape) for text in others)],
+    deltas,
+    st.lists(texts, max_size=3),
+)
+answers = st.builds(
+    lambda pieces, size: Answer(tuple(event for piece in pieces for event in piece), size),
+    st.lists(runs | completes.map(lambda end: [end]), max_size=8),
+    st.integers(0, MIB),
+)
 
 
 def whole(text: str = "hello", deltas: int = 1) -> Answer:
@@ -116,7 +127,9 @@ async def test_what_is_not_an_answer_is_a_miss_and_a_counter(client: RedisClient
     """K5: corrupt, foreign, of another version, of another type, too large."""
     cache = RedisCache(client, max_entry_bytes=10_000)
     good = entry(whole())
-    entries = [good[:-1], b"foreign", b"\x02" + good[1:], b"\x01\x07" + good[2:], b"x" * 200_000]
+    newer, packed = bytes((VERSION + 1,)) + good[1:], bytes((VERSION, 7)) + good[2:]
+    shapeless = bytes((VERSION, 0)) + bytes(8) + msgspec.msgpack.encode(["a text alone"])
+    entries = [good[:-1], b"foreign", newer, packed, shapeless, b"x" * 200_000]
     for count, wrong in enumerate(entries, start=1):
         await client.execute("SET", PREFIX + "key", wrong)
         assert await cache.get("key") is None

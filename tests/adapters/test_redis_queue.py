@@ -12,9 +12,10 @@ from adapters.redis.job_codec import MAX_JOB_BYTES, UnreadableJobError, decode_j
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
+from domain.delta import Delta
 from domain.errors import StreamNotResumableError
 from domain.jobs import QueueMessage
-from domain.model import Caller, Delta, Event, Lease, Message, Status, StatusState
+from domain.model import Caller, Event, Lease, Message, Status, StatusState
 from ports.fleet import FleetEvent
 from tests import jobs
 from tests.contracts.redis_time import StillRedisClient, still_client

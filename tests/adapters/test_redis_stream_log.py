@@ -13,8 +13,9 @@ from adapters.redis.connection import connector
 from adapters.redis.stream_appender import LEASE_SECONDS
 from adapters.redis.stream_log import RedisStreamLog
 from adapters.redis.stream_mirror import decode_info, encode_info
+from domain.delta import Delta
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
-from domain.model import Delta, Event, Failed, Lease, Position, StreamInfo
+from domain.model import Event, Failed, Lease, Position, StreamInfo
 from ports.fleet import FleetEvent
 from ports.stream_log import Reader
 from tests.contracts.events import END, EPOCH, append, deltas, follow, info, read, read_to_end, waiting_read

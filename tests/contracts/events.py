@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from domain.model import Batch, Complete, Delta, Event, Lease, Position, StreamInfo
+from domain.delta import Delta
+from domain.model import Batch, Complete, Event, Lease, Position, StreamInfo
 from ports.stream_log import Reader, StreamLog
 
 EPOCH = "k3x9q2"

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model import Answer, Complete, Delta, Dialect, ToolCallDelta, Usage
+from domain.delta import Delta, Dialect, ToolCallDelta, Usage
+from domain.model import Answer, Complete
 from tests.contracts.cases import OpenCache
 
 

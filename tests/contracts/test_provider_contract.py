@@ -11,8 +11,9 @@ from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
 from adapters.providers.gemini import GeminiProvider
 from adapters.providers.openai import OpenAIProvider
+from domain.delta import Delta
 from domain.errors import ProviderError, ProviderModelNotFoundError, ProviderUnavailableError
-from domain.model import CompletionRequest, Delta, Message
+from domain.model import CompletionRequest, Message
 from ports.clock import Clock
 from ports.provider import Provider
 from tests.adapters.test_anthropic_provider_upstream import served

@@ -1,6 +1,7 @@
 """The contract of the recorder port."""
 
-from domain.model import CacheStatus, Dialect, Outcome, RequestRecord, Usage
+from domain.delta import Dialect, Usage
+from domain.model import CacheStatus, Outcome, RequestRecord
 from tests.contracts.cases import OpenRecorder
 
 

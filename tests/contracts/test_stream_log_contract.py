@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from domain.delta import Delta
 from domain.errors import StreamLogFullError, StreamNotResumableError
-from domain.model import Batch, Cancelled, Delta, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
+from domain.model import Batch, Cancelled, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
 from ports.stream_log import StreamLog
 from tests.contracts.cases import OpenStreamLog
 from tests.contracts.events import END, append, deltas, follow, info, read, read_to_end

@@ -4,8 +4,9 @@ import pytest
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.manual_clock import ManualClock
+from domain.delta import Delta
 from domain.errors import CacheConnectionError
-from domain.model import Answer, CacheStatus, Caller, Complete, Delta
+from domain.model import Answer, CacheStatus, Caller, Complete
 from domain.services.answer_cache import AnswerCache, CachePolicy, request_key
 from domain.services.execution_tracker import ExecutionTracker
 from ports.cache import Cache

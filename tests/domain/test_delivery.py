@@ -7,8 +7,9 @@ import pytest
 
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Delta
 from domain.errors import ProviderUnavailableError
-from domain.model import Complete, CompletionRequest, Delta, Failed
+from domain.model import Complete, CompletionRequest, Failed
 from ports.provider import Delivery
 from tests.domain.parts import TEXT, House, ask, context, read_all
 

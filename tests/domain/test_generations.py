@@ -9,6 +9,7 @@ import pytest
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Delta
 from domain.errors import (
     ModelNotFoundError,
     ProviderRequestError,
@@ -25,7 +26,6 @@ from domain.model import (
     Cancelled,
     Complete,
     CompletionRequest,
-    Delta,
     Event,
     Failed,
     Lease,

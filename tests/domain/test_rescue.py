@@ -10,19 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import ProviderConnectionError, ProviderRequestError, ProviderUnavailableError
-from domain.model import (
-    Complete,
-    CompletionRequest,
-    Delta,
-    Event,
-    Failed,
-    Lease,
-    Message,
-    Outcome,
-    ToolCallDelta,
-    Usage,
-)
+from domain.model import Complete, CompletionRequest, Event, Failed, Lease, Message, Outcome
 from domain.services.progress import MAX_RESCUE_CHARACTERS, Progress
 from domain.services.rescue import GO_ON, continuation, rescuable
 from domain.services.streams import StreamService

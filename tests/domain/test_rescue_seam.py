@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.model import Delta, Dialect, ToolCallDelta, Usage
+from domain.delta import Delta, Dialect, ToolCallDelta, Usage
 from domain.services.seam import EVIDENCE, LEAST_EXACT, WINDOW, Seam, UnjoinableError
 
 END = Delta(finish_reason="stop", usage=Usage(1, 2), model="m")

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.memory.unlimited import UnlimitedLimiter
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Usage
 from domain.errors import QueueFullError, RateLimitExceededError
 from domain.model import (
     CacheStatus,
@@ -19,7 +20,6 @@ from domain.model import (
     Position,
     Status,
     StatusState,
-    Usage,
 )
 from tests.domain.parts import CALLER, TEXT, House, ask, context, read_all
 

@@ -9,8 +9,8 @@ import httpx
 from adapters.memory.clock import SystemClock
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Delta
 from domain.errors import ProviderUnavailableError
-from domain.model import Delta
 from tests.event_source import ClientEvent
 
 ANSWER = "One two three four five six seven eight nine ten."

@@ -8,7 +8,7 @@ import time
 from adapters.memory.clock import SystemClock
 from adapters.providers.demo import DemoProvider
 from adapters.providers.demo_scripts import Script
-from domain.model import Delta
+from domain.delta import Delta
 from tests.event_source import parse
 from tests.service import Running, running, until
 

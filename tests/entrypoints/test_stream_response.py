@@ -11,7 +11,8 @@ from starlette.types import Message, Scope
 
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.stream_log import MemoryStreamLog
-from domain.model import CacheStatus, Complete, Delta, Event, Failed, Lease, StreamInfo
+from domain.delta import Delta
+from domain.model import CacheStatus, Complete, Event, Failed, Lease, StreamInfo
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.protocol import DIRECT

@@ -6,20 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.model import (
-    Batch,
-    Cancelled,
-    Complete,
-    Delta,
-    Dialect,
-    Event,
-    Failed,
-    Status,
-    StatusState,
-    StreamInfo,
-    ToolCallDelta,
-    Usage,
-)
+from domain.delta import Delta, Dialect, ToolCallDelta, Usage
+from domain.model import Batch, Cancelled, Complete, Event, Failed, Status, StatusState, StreamInfo
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
 from entrypoints.wire.openai_plain import CompletionAssembler

@@ -1,0 +1,94 @@
+"""What a provider sends -> deltas: a read of the socket in, what it says out. The path of each event."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from adapters.providers.attempt import Attempt
+from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.event_stream import MESSAGE, EventStreamParser, ServerSentEvent
+from domain.delta import Delta
+from domain.errors import ProviderError
+
+WORTH = 4
+"""So many chunks are compared all at once sooner than one by one."""
+_new_delta = tuple.__new__
+_new_event = tuple.__new__
+
+
+class EventReader(Protocol):
+    """What the events of one answer say, in one dialect. It keeps what later events refer to."""
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """The answer has said that nothing follows, with an event that is no delta."""
+
+    @abstractmethod
+    def delta(self, event: ServerSentEvent) -> Delta | None:
+        """The delta that an event is, or None if it says nothing. Raises the `ProviderError` that it tells of."""
+
+
+class DeltaFeed:
+    """The deltas of one answer, in which so many `choices` are due. `template` is for dialects whose chunks repeat
+    themselves, and in which an event that names its type is none of them."""
+
+    __slots__ = ("_parser", "_reader", "_template", "failure", "unfinished")
+
+    def __init__(self, attempt: Attempt, reader: EventReader, choices: int, template: ChunkTemplate | None) -> None:
+        self._parser = EventStreamParser(attempt)
+        self._reader = reader
+        self._template = template
+        self.unfinished = choices
+        """Choices that have no finish reason yet."""
+        self.failure: ProviderError | None = None
+        """What failed in the middle of a read: it comes after the deltas before it."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing follows."""
+        return self._reader.over
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """The deltas of one read."""
+        template = self._template
+        if template is not None and (text := template.text_of_block(data)) is not None and self._parser.skip(data):
+            return [_new_delta(Delta, (text, template.shape))]  # one token: what most reads are
+        deltas: list[Delta] = []
+        try:
+            events, messages = self._parser.feed(data)
+            for event in events:
+                self._read(event, deltas)
+            self._read_messages(messages, deltas)
+        except ProviderError as error:
+            self.failure = error
+        return deltas
+
+    def _read_messages(self, messages: list[bytes], deltas: list[Delta]) -> None:
+        template, place, count = self._template, 0, len(messages)
+        untried = template is not None and count >= WORTH
+        while place < count:
+            if untried and template is not None and template.shape.tail is not None:
+                untried = False
+                shape = template.shape
+                texts = template.texts(messages[place:])
+                deltas += [_new_delta(Delta, (text, shape)) for text in texts]
+                place += len(texts)
+            else:
+                self._read(_new_event(ServerSentEvent, (MESSAGE, messages[place])), deltas)
+                place += 1
+
+    def _read(self, event: ServerSentEvent, deltas: list[Delta]) -> None:
+        kind, data = event
+        if not data or self._reader.over:
+            return
+        template = self._template
+        if template is not None and kind == MESSAGE and (text := template.text(data)) is not None:
+            deltas.append(_new_delta(Delta, (text, template.shape)))
+            return
+        delta = self._reader.delta(event)
+        if delta is not None:
+            deltas.append(delta)
+            if delta.shape.finish_reason is not None:
+                self.unfinished -= 1
+            elif template is not None and template.tries and delta.text:
+                template.learn(data, delta)
