@@ -1,4 +1,7 @@
-"""The words of the house: requests, events, streams, callers. Immutable values and nothing else."""
+"""The words of the house: requests, events, streams, callers. Immutable values and nothing else.
+
+What each request makes is a NamedTuple: one is made in C, where a frozen dataclass sets each field by a call.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,8 +137,7 @@ class Position(NamedTuple):
         return cls(epoch, int(seq))
 
 
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
+class StreamInfo(NamedTuple):
     """What is fixed about a stream when it begins."""
 
     stream_id: str
@@ -147,8 +149,7 @@ class StreamInfo:
     thread_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to append to a stream. `fence` grows with each holder: an older one can append nothing."""
 
     stream_id: str
@@ -163,16 +164,14 @@ class Answer:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What a request takes from its caller's limits."""
 
     requests: int = 1
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """How one limit stands: `limit` per `window` seconds, `remaining` now, whole again in `reset` seconds."""
 
     limit: int
@@ -269,8 +268,7 @@ GAP_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 """Upper bounds of the buckets in which pauses within an answer are counted; seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """All that is worth knowing about one finished request; no word of the prompt or the answer."""
 
     thread_id: str

@@ -75,7 +75,9 @@ async def least(work: Callable[[int], Awaitable[None]]) -> float:
 
 @pytest.fixture
 def provider() -> DemoProvider:
-    scripts = {f"words-{count}": Script(tuple(Delta.shaped(f" w{n}", PLAIN) for n in range(count))) for count in (50, 150)}
+    scripts = {
+        f"words-{count}": Script(tuple(Delta.shaped(f" w{n}", PLAIN) for n in range(count))) for count in (50, 150)
+    }
     return DemoProvider("demo", SystemClock(), scripts)
 
 

@@ -43,12 +43,13 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
         merge_contextvars,
         _add_context,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    # Redaction is the last that sees the fields: whatever a processor adds, it passes here.
-    last: list[Processor] = [Redactor(), _console() if console else _json()]
+    # Redaction is the last that sees the fields: whatever a processor adds, it passes here; but for the time, which is
+    # new with each line and is nobody's secret.
+    time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    last: list[Processor] = [Redactor(), time, _console() if console else _json()]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -11,8 +11,8 @@ from adapters.observability.secret_names import kind_of_secret
 _SHORT = 64
 _SMALL = 10**12
 """No card has fewer digits."""
-_OWN_ID = re.compile("t_[0-9a-f]{24}")
-"""A thread id that we made: chance may give it digits that look like a number to hide."""
+_OWN_IDS = {"thread_id": re.compile("t_[0-9a-f]{24}"), "stream_id": re.compile("s_[A-Za-z0-9_-]{24}")}
+"""Ids that we made, by the field's name: chance may give them digits that look like a number to hide."""
 _MOST_REMEMBERED = 1_024
 
 
@@ -38,13 +38,13 @@ class Redactor:
         clean, kinds = self._clean, self._kinds
         for name, value in event_dict.items():
             kind = value.__class__
-            plain = (
-                value is None
-                or kind is float
-                or (kind is int and -_SMALL < value < _SMALL)
-                or (kind is str and (value in clean or _OWN_ID.fullmatch(value) is not None))
-            )
-            if plain and name in clean and kinds.get(name, "") is None and name not in found:
+            if kind is str:
+                plain = value in clean
+                own = name in _OWN_IDS and _OWN_IDS[name].fullmatch(value) is not None
+            else:
+                plain = value is None or kind is float or (kind is int and -_SMALL < value < _SMALL)
+                own = False
+            if (own or (plain and name in clean and kinds.get(name, "") is None)) and name not in found:
                 found[name] = value
             else:
                 walk.field(name, value, found)

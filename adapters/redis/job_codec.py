@@ -29,7 +29,7 @@ def decode_job(data: bytes) -> Job:
         request = row["request"]
         messages = [Message(one["role"], one["content"], one["extra"]) for one in request["messages"]]
         return Job(
-            StreamInfo(**row["info"]),
+            StreamInfo(*row["info"]),
             msgspec.convert(row["context"], CallContext),
             CompletionRequest(request["model"], messages, request["options"]),
             row["store_key"],

@@ -1,7 +1,5 @@
 """Records of requests, for the tests of what becomes of them."""
 
-from dataclasses import replace
-
 from domain.delta import Dialect, Usage
 from domain.model import GAP_BOUNDS, CacheStatus, Outcome, RequestRecord
 
@@ -23,8 +21,7 @@ SERVED = RequestRecord(
     total_seconds=2.0,
     gaps=GAPS,
 )
-HIT = replace(
-    SERVED,
+HIT = SERVED._replace(
     target=None,
     cache=CacheStatus.HIT_L1,
     attempts=0,
@@ -33,10 +30,10 @@ HIT = replace(
     total_seconds=0.0008,
     gaps=(),
 )
-REFUSED = replace(
-    HIT, outcome=Outcome.REJECTED_RATE, code="rate_limit_exceeded", cache=CacheStatus.MISS, door=Dialect.NATIVE
+REFUSED = HIT._replace(
+    outcome=Outcome.REJECTED_RATE, code="rate_limit_exceeded", cache=CacheStatus.MISS, door=Dialect.NATIVE
 )
-FAILED = replace(
-    SERVED, outcome=Outcome.FAILED, code="provider_timeout", attempts=3, usage=None, first_event_seconds=None, gaps=()
+FAILED = SERVED._replace(
+    outcome=Outcome.FAILED, code="provider_timeout", attempts=3, usage=None, first_event_seconds=None, gaps=()
 )
-CANCELLED = replace(SERVED, outcome=Outcome.CANCELLED, gaps=(0,) * len(GAPS))
+CANCELLED = SERVED._replace(outcome=Outcome.CANCELLED, gaps=(0,) * len(GAPS))

@@ -1,7 +1,6 @@
 """The metrics of finished requests: what each record adds, and that no caller can add a label."""
 
 import math
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +25,7 @@ def counted(*records: RequestRecord) -> CollectorRegistry:
 
 
 def test_requests_are_counted_by_door_route_and_outcome() -> None:
-    registry = counted(SERVED, SERVED, HIT, REFUSED, replace(SERVED, model="local/anything"))
+    registry = counted(SERVED, SERVED, HIT, REFUSED, SERVED._replace(model="local/anything"))
 
     def requests(door: str, route: str, outcome: str) -> float | None:
         labels = {"door": door, "route": route, "outcome": outcome}
@@ -83,7 +82,7 @@ def test_counts_added_in_bulk_are_what_observing_each_would_give(values: list[fl
 
 
 def test_tokens_are_counted_by_route_and_what_makes_no_sense_is_nothing() -> None:
-    registry = counted(SERVED, SERVED, HIT, replace(SERVED, usage=Usage(-5, 1)))
+    registry = counted(SERVED, SERVED, HIT, SERVED._replace(usage=Usage(-5, 1)))
     assert registry.get_sample_value("headgate_tokens_total", {"route": "fast", "kind": "prompt"}) == 24
     assert registry.get_sample_value("headgate_tokens_total", {"route": "fast", "kind": "completion"}) == 69
 
@@ -98,12 +97,12 @@ def test_the_cache_is_counted_by_status_and_each_is_there_from_the_start() -> No
 
 
 def test_rescues_are_counted_by_route() -> None:
-    registry = counted(SERVED, replace(SERVED, attempts=3, rescues=2))
+    registry = counted(SERVED, SERVED._replace(attempts=3, rescues=2))
     assert registry.get_sample_value("headgate_rescues_total", {"route": "fast"}) == 2
 
 
 def test_attempts_are_counted_by_target_and_code_and_add_up() -> None:
-    unheard_of = replace(FAILED, target="local/unheard-of", code="a_code_of_another_package", attempts=1)
+    unheard_of = FAILED._replace(target="local/unheard-of", code="a_code_of_another_package", attempts=1)
     registry = counted(SERVED, FAILED, CANCELLED, HIT, REFUSED, unheard_of)
     attempts = {
         (sample.labels["target"], sample.labels["code"]): sample.value
@@ -138,6 +137,7 @@ anything = st.builds(
     first_event_seconds=st.none() | st.floats(0, 100),
     total_seconds=st.floats(0, 1000),
     gaps=st.just(()) | st.just(GAPS),
+    rescues=st.integers(0, 5),
 )
 
 

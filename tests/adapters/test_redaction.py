@@ -373,8 +373,15 @@ def test_a_field_that_was_seen_before_is_redacted_when_its_value_is_new() -> Non
         }
 
 
-def test_a_thread_id_of_ours_stays_as_it_is_whatever_its_digits_look_like() -> None:
-    own = "t_" + "4111111111111111".ljust(24, "0")
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("thread_id", "t_4111111111111111" + "a" * 8), ("stream_id", "s_4111111111111111" + "-" * 8)],
+)
+def test_an_id_of_ours_stays_as_it_is_whatever_its_digits_look_like(name: str, own: str) -> None:
     redact = Redactor()
     for _ in range(2):
-        assert redact(None, "info", {"thread_id": own}) == {"thread_id": own}
+        assert redact(None, "info", {name: own}) == {name: own}
+
+
+def test_what_looks_like_an_id_of_ours_is_none_elsewhere() -> None:
+    assert "4111" not in str(Redactor()(None, "info", {"note": "s_4111111111111111" + "-" * 8}))

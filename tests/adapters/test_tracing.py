@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -71,7 +70,7 @@ def test_a_failure_has_its_code_and_no_event_that_did_not_happen() -> None:
     assert span.status.description == "provider_timeout"
     assert (span.attributes or {})["error.type"] == "provider_timeout"
     assert not span.events
-    assert (span_of(replace(FAILED, outcome=Outcome.EXPIRED, code=None)).attributes or {})["error.type"] == "expired"
+    assert (span_of(FAILED._replace(outcome=Outcome.EXPIRED, code=None)).attributes or {})["error.type"] == "expired"
 
 
 def test_a_request_that_reached_no_provider_names_none() -> None:
@@ -93,7 +92,7 @@ def test_to_be_cancelled_is_no_error() -> None:
 
 
 def test_a_provider_has_the_name_that_the_conventions_give_it_and_no_unknown_address() -> None:
-    attributes = span_of(replace(SERVED, target="gemini/gemini-2.5-pro")).attributes or {}
+    attributes = span_of(SERVED._replace(target="gemini/gemini-2.5-pro")).attributes or {}
     assert attributes["gen_ai.provider.name"] == "gcp.gemini"
     assert "server.address" not in attributes
 
@@ -101,7 +100,7 @@ def test_a_provider_has_the_name_that_the_conventions_give_it_and_no_unknown_add
 def test_nothing_that_a_caller_wrote_reaches_a_span_unredacted() -> None:
     """P1: a secret in a model name or a thread id; and the tenant, which may be an address, is not there at all."""
     key = "sk-proj-" + "Zq8xWv5nT2rYkL0pB7" * 3
-    span = span_of(replace(SERVED, model=f"local/{key}", target=f"local/{key}", thread_id="jane.doe@example.org"))
+    span = span_of(SERVED._replace(model=f"local/{key}", target=f"local/{key}", thread_id="jane.doe@example.org"))
     written = span.to_json()
     for planted in (key, "jane.doe@example.org", SERVED.tenant):
         assert planted not in written
