@@ -23,6 +23,31 @@ class Connection(asyncio.Protocol):
     it brought. Bounds: 64 KiB a head; above 256 KiB of unread body the socket is not read.
     """
 
+    __slots__ = (
+        "_drain_timer",
+        "_drained",
+        "_feed",
+        "_framed",
+        "_head_bytes",
+        "_keep_alive",
+        "_loop",
+        "_lost",
+        "_parser",
+        "_paused",
+        "_transport",
+        "_unread",
+        "_waiter",
+        "body",
+        "cause",
+        "closed",
+        "complete",
+        "failure",
+        "head_complete",
+        "headers",
+        "on_body",
+        "status",
+    )
+
     def __init__(self, lost: Callable[["Connection"], None], drained: Callable[["Connection"], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._lost = lost

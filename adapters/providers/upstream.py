@@ -214,6 +214,7 @@ class UpstreamResponse:
             connection.abort()
             raise
         if connection.head_complete:
+            self._request = b""  # it may be large, and the answer long
             return True
         if idle and not connection.answered:
             return False

@@ -23,6 +23,9 @@ LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
 TICK_SECONDS = 0.5
 """Between two looks at leases to renew and logs to fill in."""
+GATHER_SECONDS = 0.002
+"""The least time from one round trip's start to the next one's: what comes meanwhile shares it. A round trip is 70 us
+of CPU, and a stream alone, whose events are further apart, never waits."""
 FLIGHT_STREAMS = 128
 FLIGHT_BYTES = 1 << 20
 UNKNOWN, REFUSED = -1, -2
@@ -96,10 +99,14 @@ class StreamAppender:
 
     async def run(self) -> None:
         """Writes until it is cancelled."""
+        loop, flown_at = asyncio.get_running_loop(), 0.0
         while True:
             await self._work.wait()
             self._work.clear()
             while self._dirty:
+                if (early := flown_at + GATHER_SECONDS - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                flown_at = loop.time()
                 await self._fly()
             while self._abandoned:
                 await self._end_elsewhere(self._abandoned.pop())

@@ -1,7 +1,8 @@
 """The attempts of one generation: targets in order, each tried, told to its breaker, and rescued by the next."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import TypeAlias
 
 from domain.errors import (
     CircuitBreakerOpenError,
@@ -25,6 +26,9 @@ from ports.clock import Clock
 from ports.stream_log import StreamLog
 
 __all__ = ["Attempts", "Progress", "StreamTimeouts"]
+
+Attempt: TypeAlias = Coroutine[None, None, Complete | None]
+"""Handed on where nothing is left to do: each coroutine that only waits for another is 300 bytes of an open stream."""
 
 
 class Attempts:
@@ -104,15 +108,20 @@ class Attempts:
             details={"retry_after": max(1.0, wait or 0.0)},
         )
 
-    async def _try_forms(self, progress: Progress, target: Target) -> Complete | None:
-        """One target. If it refuses the beginning of an answer, though it is said to take one, it is asked to go on."""
+    def _try_forms(self, progress: Progress, target: Target) -> Attempt:
+        """One target, which may have a beginning to go on from."""
         if target.prefill and progress.texts:
-            batches = progress.batches
-            try:
-                return await self._try_target(progress, target, prefill=True)
-            except ProviderRequestError as error:
-                if progress.batches != batches or reaction(error).then is not Then.CALLER:
-                    raise
+            return self._try_prefilled(progress, target)
+        return self._try_target(progress, target, prefill=False)
+
+    async def _try_prefilled(self, progress: Progress, target: Target) -> Complete | None:
+        """If the target refuses the beginning of an answer, though it is said to take one, it is asked to go on."""
+        batches = progress.batches
+        try:
+            return await self._try_target(progress, target, prefill=True)
+        except ProviderRequestError as error:
+            if progress.batches != batches or reaction(error).then is not Then.CALLER:
+                raise
         return await self._try_target(progress, target, prefill=False)
 
     async def _try_target(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
@@ -134,11 +143,17 @@ class Attempts:
                 return complete
             await self._clock.sleep(delay)
 
-    async def _attempt(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
-        """One call, when there is a permit for it; None if the target's breaker shuts it out."""
+    def _attempt(self, progress: Progress, target: Target, *, prefill: bool) -> Attempt:
+        """One call; None if the target's breaker shuts it out."""
         if self._permits is None:
-            return await self._judged(progress, target, prefill=prefill)
-        async with self._permits.hold(progress, target):
+            return self._judged(progress, target, prefill=prefill)
+        return self._permitted(progress, target, self._permits, prefill=prefill)
+
+    async def _permitted(
+        self, progress: Progress, target: Target, permits: TargetPermits, *, prefill: bool
+    ) -> Complete | None:
+        """One call, when there is a permit for it."""
+        async with permits.hold(progress, target):
             return await self._judged(progress, target, prefill=prefill)
 
     async def _judged(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
@@ -182,13 +197,11 @@ class Attempts:
             progress.began.remove(answered)
             await asyncio.gather(*closing)
 
-    async def _call(self, progress: Progress, target: Target, *, prefill: bool) -> Complete:
+    def _call(self, progress: Progress, target: Target, *, prefill: bool) -> Coroutine[None, None, Complete]:
         """The whole answer, or the rest of one that has begun."""
         if progress.first_event_at is None:
-            return await self._calls.make(progress, target, progress.request, None)
+            return self._calls.make(progress, target, progress.request, None)
         sent = "".join(progress.texts)
         progress.rescues += 1
         request = continuation(progress, sent, prefill=prefill)
-        return await self._calls.make(
-            progress, target, request, Seam(sent, exact=prefill, thoughts=not progress.characters)
-        )
+        return self._calls.make(progress, target, request, Seam(sent, exact=prefill, thoughts=not progress.characters))

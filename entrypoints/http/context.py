@@ -14,6 +14,8 @@ from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
 from entrypoints.http.client_address import Network, client_address
 
+HEADERS = "headgate.headers"
+"""Where a request's scope has what `headers_of` made of it."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
@@ -78,10 +80,10 @@ class RequestContexts:
 
 def headers_of(request: Request) -> dict[str, str]:
     """All headers by lower-case name, made once for each request: Starlette's own walks the list at each question."""
-    known: dict[str, str] | None = request.scope.get("headgate.headers")
+    known: dict[str, str] | None = request.scope.get(HEADERS)
     if known is None:
         known = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-        request.scope["headgate.headers"] = known
+        request.scope[HEADERS] = known
     return known
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import SSEBaseError
+from entrypoints.http.context import HEADERS
 from entrypoints.http.protocol import DIRECT, DirectWriter
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,6 +51,7 @@ class ExpressApp(FastAPI):
             if Exception is self._kind(error):
                 raise  # for the server's log
             return
+        scope.pop(HEADERS, None)  # not read any more, while the answer may take minutes
         try:
             await _respond(response, scope, receive, send)
         except SSEBaseError as error:  # before its first byte: later there is none to be raised

@@ -162,7 +162,8 @@ class StreamResponse(EventSourceResponse):
 
     async def _start(self, send: Send) -> None:
         self._started = True
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        headers, self.raw_headers = self.raw_headers, []  # 1.4 KB of an open stream
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _copy(self, connection: ReaderConnection, batch: Batch | None, send: Send) -> None:
         """From the log to the client: what `_push` has not written already."""
