@@ -76,6 +76,7 @@ from ports.stream_log import StreamLog
 
 L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
+L2_MAX_ENTRY_BYTES = 4 << 20
 """No answer may fill more of the cache than this part of it."""
 
 SHARED_THREAD = "~redis"
@@ -190,8 +191,8 @@ def _redis_timing(tracker: ExecutionTracker) -> Timing:
     return timing
 
 
-def _l2(settings: Settings, client: RedisClient | None) -> Cache | None:
-    return None if client is None else RedisCache(client, _largest_entry(settings))
+def _l2(client: RedisClient | None) -> Cache | None:
+    return None if client is None else RedisCache(client, L2_MAX_ENTRY_BYTES)
 
 
 def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) -> StreamLog:
@@ -262,7 +263,7 @@ class Container(containers.DeclarativeContainer):
         providers.Callable(_redis_timing, tracker),
         providers.Object(log_redis_state),
     )
-    l2_cache = providers.Singleton(_l2, settings, redis_client)
+    l2_cache = providers.Singleton(_l2, redis_client)
     stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
     limiter = providers.Singleton(_limiter, settings, clock, redis_client)
     slots = providers.Singleton(_slots, settings, clock, redis_client)

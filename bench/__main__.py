@@ -37,8 +37,13 @@ def loads(*, short: bool, descriptors: int) -> dict[str, Load]:
     found = [
         Load("burst", "100-token answers in one piece, 32 connections", 32, 4_000 // part),
         Load("paced", "100 streams, 50 tokens/s", 100, 200, 20_000, 2 * SECOND, warm=8),
-        Load("hits", "one cached answer, 32 connections", 32, 12_000 // part, same=True),
-        Load("coalesced", "100 streams of one call, 50 tokens/s", 100, 100, 20_000, same=True, warm=1),
+        Load(
+            "hits", "one answer cached in the process, 32 connections", 32, 12_000 // part, same=True, served="hit-l1"
+        ),
+        Load("hits-l2", "one answer cached in Redis, 32 connections", 32, 12_000 // part, same=True, served="hit-l2"),
+        Load(
+            "coalesced", "100 streams of one call, 50 tokens/s", 100, 100, 20_000, same=True, warm=8, served="coalesced"
+        ),
         Load("paced-1", "1 stream, 50 tokens/s", 1, 12, 20_000, warm=1),
         Load("paced-64", "64 streams, 50 tokens/s", 64, 128, 20_000, SECOND, warm=8),
         Load("paced-512", "512 streams, 50 tokens/s", 512, 1_024, 20_000, 4 * SECOND, warm=8),
@@ -53,9 +58,8 @@ def cells(given: list[str]) -> list[tuple[str, Gateway, Gateway | None]]:
     rows: list[tuple[str, Gateway, Gateway | None]] = [("burst", memory, NGINX), ("burst", redis, NGINX)]
     rows += [("paced", memory, NGINX), ("paced", redis, NGINX)]
     rows += [("hits", memory, NGINX_STATIC)]
-    rows += [("hits", headgate("Headgate, Redis, L2", redis=True, CACHE_L1_MAX_BYTES="1024"), NGINX_STATIC)]
-    rows += [("coalesced", headgate("Headgate, memory", CACHE_ENABLED="false"), NGINX)]
-    rows += [("coalesced", headgate("Headgate, Redis", redis=True, CACHE_ENABLED="false"), NGINX)]
+    rows += [("hits-l2", headgate("Headgate, Redis", redis=True, CACHE_L1_MAX_BYTES="1024"), NGINX_STATIC)]
+    rows += [("coalesced", memory, NGINX), ("coalesced", redis, NGINX)]
     rows += [(name, memory, NGINX) for name in ("paced-1", "paced-64", "paced-512", "open")]
     for count in (1, 2):
         name = f"Headgate, Redis, {count} worker(s), two cores"

@@ -1,8 +1,10 @@
 """The loads, and what one of them gives on one gateway."""
 
 import json
+import re
 import subprocess
 import time
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,9 @@ class Load:
     """Whether all ask the same."""
     tokens: int = TOKENS
     warm: int = 200
-    """Requests before it counts."""
+    """Requests before it counts; none of them the same as those that count, unless these are to be hits."""
+    served: str = "miss"
+    """What is to serve them in Headgate, as `X-Cache` says it."""
 
     @property
     def per_event(self) -> bool:
@@ -46,10 +50,11 @@ def measured(load: Load, gateway: Gateway, programs: Path, folder: Path, redis: 
     with running(upstream, up, "1"), gateway.running(folder, up, redis) as (pid, port):
         time.sleep(SETTLE_SECONDS)
         idle = usage(pid)
-        _send(programs, port, gateway.model, 8, load.warm, 0, same=load.same)
-        before = usage(pid)
+        _send(programs, port, gateway.model, 8, load.warm, 0, same=load.served.startswith("hit"))
+        served, before = _served(port), usage(pid)
         seen = _send(programs, port, gateway.model, load.streams, load.requests, load.ramp, same=load.same)
         after = usage(pid)
+        _check(load, served, _served(port))
     cpu = after.cpu - before.cpu
     return {
         "cpu_us_per_request": round(cpu / max(1, seen["ok"]) * 1e6, 1),
@@ -73,3 +78,22 @@ def _send(
     if not done.stdout:
         raise RuntimeError(f"the load failed: {done.stderr[:500]}")
     return dict(json.loads(done.stdout))
+
+
+def _served(port: int) -> dict[str, float]:
+    """How many requests were served by what, so far; nothing if it is not Headgate."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            rows = re.findall(
+                r'^headgate_cache_requests_total\{status="([\w-]+)"\} (\S+)$', answer.read().decode(), re.MULTILINE
+            )
+    except OSError:
+        return {}
+    return {status: float(count) for status, count in rows}
+
+
+def _check(load: Load, before: dict[str, float], after: dict[str, float]) -> None:
+    """That it was what the row says: a hundredth may differ, which begins before there is anything to share."""
+    found = {status: count - before[status] for status, count in after.items() if count > before[status]}
+    if found and found.get(load.served, 0) < 0.99 * load.requests:
+        raise RuntimeError(f"{load.name}: {load.requests} x {load.served} was due, not {found}")

@@ -6,6 +6,7 @@ events.
 
 import struct
 import zlib
+from typing import cast
 
 from adapters.redis.event_codec import UnreadableEventsError, decode_events, encode_events
 from domain.delta import Delta
@@ -47,10 +48,9 @@ def decode(entry: bytes, max_bytes: int) -> Answer:
         (size,) = _SIZE.unpack_from(body)
     except (UnreadableEventsError, zlib.error, struct.error) as error:
         raise UnreadableEntryError(f"corrupt: {type(error).__name__}") from None
-    fit = tuple(event for event in events if isinstance(event, Delta | Complete))
-    if len(fit) != len(events):
+    if not set(map(type, events)) <= {Delta, Complete}:
         raise UnreadableEntryError("holds what no answer holds")
-    return Answer(fit, size)
+    return Answer(cast("tuple[Delta | Complete, ...]", tuple(events)), size)
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

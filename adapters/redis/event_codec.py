@@ -65,6 +65,7 @@ class _Loose(msgspec.Struct, tag="loose", frozen=True):
 _StrictRow: TypeAlias = str | _DeltaRow | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
 _Row: TypeAlias = _StrictRow | _Loose
 
+_new_delta = tuple.__new__
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Row])
 
@@ -91,6 +92,9 @@ def decode_events(data: bytes | memoryview) -> list[Event]:
     shape: Shape | None = None
     try:
         for row in _DECODER.decode(data):
+            if type(row) is str and shape is not None:  # what most of an answer is
+                events.append(_new_delta(Delta, (row, shape)))
+                continue
             strict = _strict(row) if isinstance(row, _Loose) else row
             if isinstance(strict, _DeltaRow):
                 shape = Shape(*strict[1:])
