@@ -12,7 +12,6 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
-from structlog.contextvars import merge_contextvars
 from structlog.types import EventDict, Processor
 
 from adapters.observability.redaction import Redactor
@@ -40,7 +39,6 @@ def configure_logging(level: str, log_format: str, stream: TextIO = sys.stdout) 
     number = logging.getLevelNamesMapping()[level.upper()]
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     shared: list[Processor] = [
-        merge_contextvars,
         _add_context,
         structlog.stdlib.add_log_level,
         structlog.processors.StackInfoRenderer(),

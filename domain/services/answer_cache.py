@@ -15,6 +15,8 @@ from ports.cache import Cache
 
 # What cannot change the answer. Everything else is part of the key, unknown parameters included (K2).
 IGNORED = frozenset({"user", "metadata", "stream", "stream_options", "store", "safety_identifier", "prompt_cache_key"})
+# ensure_ascii: a lone surrogate becomes an escape, where UTF-8 would fail.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 # Finishes whose answers are not worth a second look: the provider withheld something.
 UNFIT = frozenset({"content_filter"})
 
@@ -90,9 +92,7 @@ def request_key(tenant: str, request: CompletionRequest) -> str:
     options = {name: value for name, value in request.options.items() if name not in IGNORED}
     messages = [[message.role, message.content, dict(message.extra)] for message in request.messages]
     whole: list[Json] = [tenant, request.model, _canonical(messages), _canonical(options)]
-    # ensure_ascii: a lone surrogate becomes an escape, where UTF-8 would fail.
-    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return blake2b(text.encode("ascii"), digest_size=20).hexdigest()
+    return blake2b(_ENCODER.encode(whole).encode("ascii"), digest_size=20).hexdigest()
 
 
 def _canonical(value: object) -> Json:
