@@ -31,6 +31,8 @@ class ChunkTemplate:
 
     def text_of_block(self, block: bytes) -> str | None:
         """The text in a whole event, as it comes over the wire."""
+        if self.shape is PLAIN:
+            return None  # the wire, unlike data, may have a lone line end
         return _between(self._block_head, block, self._block_tail)
 
     def texts(self, chunks: Sequence[bytes]) -> list[str]:

@@ -86,8 +86,10 @@ def encode_events(events: Sequence[Event]) -> bytes:
         return _ENCODER.encode([_loose(row) for row in rows])
 
 
-def decode_events(data: bytes | memoryview) -> list[Event]:
-    """The events in these bytes. Raises `UnreadableEventsError`."""
+def decode_events(data: bytes | memoryview, known: Shape | None = None) -> list[Event]:
+    """The events in these bytes. Where they have the `known` shape, they share it with the events that it is from.
+    Raises `UnreadableEventsError`.
+    """
     events: list[Event] = []
     shape: Shape | None = None
     try:
@@ -98,6 +100,8 @@ def decode_events(data: bytes | memoryview) -> list[Event]:
             strict = _strict(row) if isinstance(row, _Loose) else row
             if isinstance(strict, _DeltaRow):
                 shape = Shape(*strict[1:])
+                if shape == known:
+                    shape = known
                 events.append(Delta.shaped(strict.text, shape))
             elif not isinstance(strict, str):
                 events.append(_event(strict))

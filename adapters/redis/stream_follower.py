@@ -197,7 +197,7 @@ class StreamFollower:
         """Shows what is new in these entries of its log. False if there is a gap before them."""
         for entry_id, fields in _pairs(entries):
             try:
-                events = decode_events(fields[1])
+                events = decode_events(fields[1], mirror.shape)
                 first = int(entry_id.partition(b"-")[0]) - len(events)
                 if first > len(mirror.events):
                     return False

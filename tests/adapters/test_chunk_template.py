@@ -142,3 +142,10 @@ def test_an_event_of_the_type_error_is_one_whatever_its_shape() -> None:
     assert len(feed.feed(b"data: %b\n\n" % chunk("one"))) == 1
     assert feed.feed(b"event: error\ndata: %b\n\n" % chunk("two")) == []
     assert isinstance(feed.failure, ProviderError)
+
+
+@pytest.mark.parametrize("read", [b"\rX\r", b"\r\r", b"X", b"\n\n"])
+def test_what_is_read_before_a_shape_is_known_is_no_chunk(read: bytes) -> None:
+    feed = DeltaFeed(ATTEMPT, OpenAIChunks(ATTEMPT), 1, ChunkTemplate())
+    assert feed.feed(read) == []
+    assert [delta.text for delta in feed.feed(b"\n\ndata: %b\n\n" % chunk("one"))] == ["one"]

@@ -75,6 +75,21 @@ async def test_a_dead_producer_s_readers_get_its_end(server: RedisServer) -> Non
         assert [*await read_to_end(again)] == [*deltas(1, first=2), end]
 
 
+async def test_deltas_of_one_shape_share_it_in_a_follower_too(server: RedisServer) -> None:
+    """However many entries of the log they come in: a shape of its own would double what an event holds."""
+    async with replica(server) as one, replica(server) as other:
+        lease = await one.log.open(info())
+        await append(one.log, lease, [Delta(text="0"), Delta(text="", finish_reason="stop")])
+        reader = await follow(other.log)
+        await read(reader)
+        kept: list[Event] = []
+        for number in range(4):
+            await append(one.log, lease, deltas(1, first=number))
+            kept += await read(reader)
+        assert kept == deltas(4)
+        assert len({id(event.shape) for event in kept if isinstance(event, Delta)}) == 1
+
+
 async def test_a_producer_whose_lease_is_over_can_append_nothing(server: RedisServer) -> None:
     """S8: also if nobody has taken the stream; fencing is Redis's."""
     async with replica(server) as one, replica(server) as other:
