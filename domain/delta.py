@@ -12,8 +12,7 @@ class Dialect(StrEnum):
     OPENAI = "openai"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens, as the provider counted them."""
 
     prompt_tokens: int

@@ -1,6 +1,7 @@
 """The words of the queue: a request as any process can serve it, its message in the line, and what failed for good."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.model import CacheStatus, CallContext, CompletionRequest, Lease, StreamInfo
 
@@ -10,8 +11,7 @@ MAX_DELIVERIES = 2
 """How often a job is begun before it is given up: again only if nobody has seen any of its output (Q7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One request from its admission to its end: all that a process needs to fill its stream."""
 
     info: StreamInfo

@@ -4,7 +4,7 @@ What each request makes is a NamedTuple: one is made in C, where a frozen datacl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Self, TypeAlias, Union
 
@@ -12,19 +12,19 @@ from domain.delta import Delta, Dialect, Usage
 
 Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", None]
 JsonObject: TypeAlias = dict[str, Json]
+NONE: Mapping[str, Json] = {}
+"""No parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One turn of the conversation. `extra` holds what the sender added beyond role and content."""
 
     role: str
     content: Json
-    extra: Mapping[str, Json] = field(default_factory=dict)
+    extra: Mapping[str, Json] = NONE
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionRequest:
+class CompletionRequest(NamedTuple):
     """What is asked of a model, whatever dialect it came in.
 
     `options` are all other parameters under OpenAI's names, those that Headgate does not know included: they are part
@@ -33,19 +33,17 @@ class CompletionRequest:
 
     model: str
     messages: Sequence[Message]
-    options: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, Json] = NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks. Without keys each address is a tenant of its own."""
 
     tenant: str
     tier: str = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """How one call wants to be served, apart from what it asks."""
 
     thread_id: str
@@ -66,8 +64,7 @@ class StatusState(StrEnum):
     STARTED = "started"
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """Where a request is while it has no answer yet. `position` counts the caller's own requests ahead."""
 
     state: StatusState
@@ -76,8 +73,7 @@ class Status:
     """Seconds that it may take until the request starts: a guess, from how fast others started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(NamedTuple):
     """The end of a whole answer: why it ended, what it cost, and who gave it."""
 
     finish_reason: str
@@ -86,8 +82,7 @@ class Complete:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The end of an answer that failed. `code` is that of the error's class; `message` is fit for the caller."""
 
     code: str
@@ -97,8 +92,7 @@ class Failed:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """The end of an answer that somebody stopped. `reason` is a word: `requested`, `orphaned`, `draining`."""
 
     reason: str
@@ -156,8 +150,7 @@ class Lease(NamedTuple):
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete answer, fit to be replayed: its deltas, then its end. `size` is its weight in bytes."""
 
     events: tuple[Delta | Complete, ...]
@@ -180,8 +173,7 @@ class Quota(NamedTuple):
     reset: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A limiter's decision. Not admitted and `retry_after` None: the cost is above the burst and can never pass."""
 
     admitted: bool

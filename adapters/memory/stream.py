@@ -9,6 +9,7 @@ from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from ports.stream_log import Reader
 
 MAX_READ = 256
+_new_batch = tuple.__new__  # without the frame of a NamedTuple's own
 
 
 class MemoryStream:
@@ -33,8 +34,9 @@ class MemoryStream:
 
     def wake(self) -> None:
         """Lets the readers that wait look again."""
-        for reader in [reader for reader in self.waiting if not reader.take_on()]:
-            self.waiting.pop(reader, None)
+        for reader in tuple(self.waiting):
+            if not reader.take_on():
+                self.waiting.pop(reader, None)
 
 
 class MemoryReader(Reader):
@@ -108,7 +110,7 @@ class MemoryReader(Reader):
         if self._take is not None and stream.resumable and not stream.closed:
             first = self._next
             events = stream.events[first : first + MAX_READ]
-            if events and self._take(Batch(first, events)):
+            if events and self._take(_new_batch(Batch, (first, events))):
                 self._next = first + len(events)
                 if self._next == len(stream.events):
                     return True

@@ -68,7 +68,8 @@ class StreamStore(Generic[Kept]):
             raise StreamLogFullError(
                 "The stream is longer than it may be.", details={"max_stream_bytes": self._max_stream_bytes}
             )
-        self._make_room(size)
+        if self._bytes + size > self._max_bytes:
+            self._make_room(size)
         stream.size += size
         self._bytes += size
         last = events[-1]

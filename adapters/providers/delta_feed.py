@@ -32,7 +32,7 @@ class DeltaFeed:
     """The deltas of one answer, in which so many `choices` are due. `template` is for dialects whose chunks repeat
     themselves, and in which an event that names its type is none of them."""
 
-    __slots__ = ("_parser", "_reader", "_template", "failure", "unfinished")
+    __slots__ = ("_parser", "_reader", "_template", "failure", "over", "unfinished")
 
     def __init__(self, attempt: Attempt, reader: EventReader, choices: int, template: ChunkTemplate | None) -> None:
         self._parser = EventStreamParser(attempt)
@@ -42,17 +42,16 @@ class DeltaFeed:
         """Choices that have no finish reason yet."""
         self.failure: ProviderError | None = None
         """What failed in the middle of a read: it comes after the deltas before it."""
-
-    @property
-    def over(self) -> bool:
+        self.over = False
         """Nothing follows."""
-        return self._reader.over
 
     def feed(self, data: bytes) -> list[Delta]:
         """The deltas of one read."""
         template = self._template
-        if template is not None and (text := template.text_of_block(data)) is not None and self._parser.skip(data):
-            return [_new_delta(Delta, (text, template.shape))]  # one token: what most reads are
+        if template is not None and template.block is not None:
+            text = template.block.text(data)
+            if text is not None and self._parser.skip(data):
+                return [_new_delta(Delta, (text, template.shape))]  # one token: what most reads are
         deltas: list[Delta] = []
         try:
             events, messages = self._parser.feed(data)
@@ -67,10 +66,10 @@ class DeltaFeed:
         template, place, count = self._template, 0, len(messages)
         untried = template is not None and count >= WORTH
         while place < count:
-            if untried and template is not None and template.shape.tail is not None:
+            if untried and template is not None and template.chunk is not None:
                 untried = False
                 shape = template.shape
-                texts = template.texts(messages[place:])
+                texts = template.chunk.texts(messages[place:])
                 deltas += [_new_delta(Delta, (text, shape)) for text in texts]
                 place += len(texts)
             else:
@@ -79,13 +78,16 @@ class DeltaFeed:
 
     def _read(self, event: ServerSentEvent, deltas: list[Delta]) -> None:
         kind, data = event
-        if not data or self._reader.over:
+        if not data or self.over:
             return
         template = self._template
-        if template is not None and kind == MESSAGE and (text := template.text(data)) is not None:
-            deltas.append(_new_delta(Delta, (text, template.shape)))
-            return
+        if template is not None and template.chunk is not None and kind == MESSAGE:
+            text = template.chunk.text(data)
+            if text is not None:
+                deltas.append(_new_delta(Delta, (text, template.shape)))
+                return
         delta = self._reader.delta(event)
+        self.over = self._reader.over
         if delta is not None:
             deltas.append(delta)
             if delta.shape.finish_reason is not None:

@@ -63,9 +63,9 @@ class EventStreamParser:
         messages: list[bytes] = []
         end = chunk.rfind(b"\n\n") + 2
         if end > 1 and chunk.startswith(b"data: "):
-            # If every block is one data line, there are no more line ends than two for each piece of this split.
+            # If every block is one data line, none of these pieces has a line end in it.
             pieces = chunk[6 : end - 2].split(b"\n\ndata: ")
-            if chunk.count(b"\n", 0, end) == 2 * len(pieces):
+            if b"\n" not in b"".join(pieces):
                 messages = pieces if chunk.isascii() else [_utf8(piece) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:

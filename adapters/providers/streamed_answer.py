@@ -79,6 +79,8 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._feed.over:
+            self._response.finish()
         await self._response.__aexit__(kind, error, trace)
 
     async def __anext__(self) -> list[Delta]:
@@ -92,7 +94,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
             data = await self._read()
             if not data:
                 break
-            deltas = self._take(data)
+            deltas = feed.feed(data)
             if deltas:
                 return deltas
         raise StopAsyncIteration
@@ -104,7 +106,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
             return
 
         def pour(data: bytes) -> bool:
-            deltas = self._take(data)
+            deltas = feed.feed(data)
             if deltas:
                 take(deltas)
             if feed.failure is not None:
@@ -151,12 +153,6 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
             if self._feed.unfinished > 0:
                 raise
             return b""
-
-    def _take(self, data: bytes) -> list[Delta]:
-        deltas = self._feed.feed(data)
-        if self._feed.over:
-            self._response.finish()
-        return deltas
 
 
 def decoded(decoder: msgspec.json.Decoder[T], data: bytes, attempt: Attempt) -> T:

@@ -1,7 +1,6 @@
 """Jobs as JSON: how the queue and the dead letters hold them. JSON, because a prompt may hold half a surrogate pair."""
 
 import json
-from typing import Any
 
 import msgspec
 
@@ -25,17 +24,15 @@ def encode_job(job: Job) -> bytes:
 def decode_job(data: bytes) -> Job:
     """The other way round. Raises `UnreadableJobError`."""
     try:
-        row: dict[str, Any] = json.loads(data)
-        request = row["request"]
-        messages = [Message(one["role"], one["content"], one["extra"]) for one in request["messages"]]
+        info, context, (model, messages, options), store_key, share_key, cache, reserved = json.loads(data)
         return Job(
-            StreamInfo(*row["info"]),
-            msgspec.convert(row["context"], CallContext),
-            CompletionRequest(request["model"], messages, request["options"]),
-            row["store_key"],
-            row["share_key"],
-            CacheStatus(row["cache"]),
-            row["reserved"],
+            StreamInfo(*info),
+            msgspec.convert(context, CallContext),
+            CompletionRequest(model, [Message(*message) for message in messages], options),
+            store_key,
+            share_key,
+            CacheStatus(cache),
+            reserved,
         )
-    except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
+    except (ValueError, TypeError, msgspec.MsgspecError) as error:
         raise UnreadableJobError(type(error).__name__) from None  # its text may quote the prompt

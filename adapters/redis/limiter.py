@@ -125,7 +125,7 @@ class RedisLimiter(Limiter, Occupancy):
             case OutagePolicy.SHARE:
                 verdict = await self._share.admit(caller, cost)
                 if not verdict.admitted and verdict.retry_after is None:  # more than a part, and yet not too much
-                    verdict = replace(verdict, retry_after=UNKNOWN_SECONDS)
+                    verdict = verdict._replace(retry_after=UNKNOWN_SECONDS)
         if verdict.admitted and cost.tokens:
             self._keep_apart(caller, cost.tokens)
         return verdict

@@ -25,6 +25,7 @@ from ports.stream_log import StreamLog
 
 LOST = Failed("producer_lost", "The process that wrote this answer is gone.", retryable=True)
 """How a stream ends whose producer was not heard of for a lease: told by whoever reads it."""
+DEFECT = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
 RECHECK_SECONDS = 5.0
 """Between two looks at whether a stream that nobody reads here is still read elsewhere: a reader may die unheard."""
 
@@ -162,7 +163,7 @@ class Generations:
         generation.begun = True
         thread_id = generation.context.thread_id
         # What is said if nothing better is: a defect of ours must end the stream too, before it is reported.
-        terminal: Terminal = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
+        terminal: Terminal = DEFECT
         try:
             with self._tracker.track_stage(stages.LLM_STREAMING, "Stream the answer", thread_id):
                 terminal = await self._fill(generation)

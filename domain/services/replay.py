@@ -1,7 +1,6 @@
 """Replays a dead letter: the same request in a stream of its own, which joins the fleet's line (Q7)."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from domain.errors import QueueFullError
 from domain.jobs import QueueMessage
@@ -55,8 +54,8 @@ class Replay:
             old.info.thread_id,
         )
         # Its caller paid for it once; nobody waits for it with an equal request.
-        context = replace(old.context, grace=self._grace)
-        job = replace(old, info=info, context=context, share_key=None, reserved=0)
+        context = old.context._replace(grace=self._grace)
+        job = old._replace(info=info, context=context, share_key=None, reserved=0)
         lease = await self._log.open(info)
         self._log.append(lease, [Status(StatusState.QUEUED)])
         await self._log.settle(lease)

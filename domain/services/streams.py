@@ -1,7 +1,7 @@
 """Streams: open one, attach to one, cancel one. One request from top to bottom (DESIGN §3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain import stages
 from domain.errors import (
@@ -197,7 +197,7 @@ class StreamService:
                 try:
                     attachment = await self._join(lease, context, verdict, started)
                 except StreamingError:  # it cannot be read from here, so an answer of our own it is
-                    lease, job = await self._log.open(info), replace(job, share_key=None)
+                    lease, job = await self._log.open(info), job._replace(share_key=None)
                 else:
                     await self._admission.leave(ticket)
                     await self._admission.settle(caller, cost.tokens, 0)

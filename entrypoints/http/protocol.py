@@ -75,24 +75,26 @@ class DirectWriter:
             cork.flush()
 
     @property
-    def ready(self) -> bool:
-        """Whether a piece may be written now: the head is out, the client takes what it is sent, and is there."""
-        cycle = self._cycle()
-        return (
-            cycle is not None
-            and bool(cycle.chunked_encoding)
-            and not (cycle.flow.write_paused or cycle.disconnected or cycle.response_complete)
-        )
-
-    @property
     def lost(self) -> bool:
         """Whether the client has left already."""
         cycle = self._cycle()
         return cycle is None or cycle.disconnected
 
-    def write(self, body: bytes) -> None:
-        """One piece, not empty, as an HTTP chunk."""
-        self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+    def write(self, body: bytes) -> bool:
+        """One piece as an HTTP chunk. False, and nothing was written, unless the head is out, the client takes what it
+        is sent, and is there."""
+        cycle = self._cycle()
+        if (
+            cycle is None
+            or not cycle.chunked_encoding
+            or cycle.flow.write_paused
+            or cycle.disconnected
+            or cycle.response_complete
+        ):
+            return False
+        if body:  # an empty chunk would be the end
+            self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
 
     def abort(self) -> None:
         """Drops the connection, with what is unsent."""

@@ -188,15 +188,11 @@ class StreamResponse(EventSourceResponse):
         """Writes a batch in the moment in which it is appended, without a turn of this response's task: the path of
         each event. Whatever needs more than that is declined, and `_copy` does it."""
         direct = self._direct
-        if direct is None or not direct.ready or self._leaving:
-            return False
-        if self._resumable and not self._attachment.reader.resumable:
+        if direct is None or self._leaving:
             return False
         body = self._encoder.encode(batch)
-        if len(body) > MAX_WRITE:
+        if len(body) > MAX_WRITE or not direct.write(body):
             return False
-        if body:
-            direct.write(body)
         self._alarm.at = self._streams.clock.monotonic() + self._streams.heartbeat
         return True
 

@@ -1,7 +1,7 @@
 """OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from domain.delta import Delta, Dialect, Shape, Usage
 from domain.errors import InvalidTypeError
@@ -14,8 +14,7 @@ from entrypoints.wire.parameters import check_parameters, read_messages, read_mo
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
 
 
-@dataclass(frozen=True, slots=True)
-class ChatCall:
+class ChatCall(NamedTuple):
     """A decoded request, and how its answer is to be written."""
 
     request: CompletionRequest
@@ -49,23 +48,36 @@ class OpenAIEncoder:
 
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE; empty if there is nothing in it for this client."""
-        seq, events = batch
+        first, events = batch
         if len(events) == 1:
-            data = self._data(events[0])
-            return b"" if data is None else b"id: %b-%d\ndata: %b\n\n" % (self._epoch, seq, data)
-        start, blocks = f"id: {self._info.epoch}-", []
-        known: Shape | None = None
-        middle = end = ""
-        for event in events:
-            if type(event) is Delta and event[1] is known:
-                blocks.append(f"{start}{seq}{middle}{event[0]}{end}")
-            elif (data := self._data(event)) is not None:
-                blocks.append(f"{start}{seq}\ndata: {str(data, 'utf-8', 'surrogateescape')}\n\n")
-                if type(event) is Delta and event.shape.tail is not None and event.dialect is Dialect.OPENAI:
-                    known = event.shape
-                    middle, end = f"\ndata: {known.head.decode()}", f"{event.shape.tail.decode()}\n\n"
-            seq += 1
+            return self._block(first, events[0])
+        shape = self._common_shape(events)
+        start, middle, end = f"id: {self._info.epoch}-", "", ""
+        if shape is not None and shape.tail is not None:
+            middle, end = f"\ndata: {shape.head.decode()}", f"{shape.tail.decode()}\n\n"
+        blocks = [
+            f"{start}{seq}{middle}{event[0]}{end}"
+            if type(event) is Delta and event[1] is shape
+            else self._block(seq, event).decode("utf-8", "surrogateescape")
+            for seq, event in enumerate(events, first)
+        ]
         return "".join(blocks).encode("utf-8", "surrogateescape")
+
+    @staticmethod
+    def _common_shape(events: Sequence[Event]) -> Shape | None:
+        """What most of these are written by, as far as one event tells: the first and the last ones are others."""
+        event = events[len(events) // 2] if events else None
+        if isinstance(event, Delta) and event.shape.tail is not None and event.dialect is Dialect.OPENAI:
+            return event.shape
+        return None
+
+    def _block(self, seq: int, event: Event) -> bytes:
+        if type(event) is Delta:  # what is written most
+            text, shape = event
+            if shape.tail is not None and shape.dialect is Dialect.OPENAI:
+                return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, shape.head, text.encode(), shape.tail)
+        data = self._data(event)
+        return b"" if data is None else b"id: %b-%d\ndata: %b\n\n" % (self._epoch, seq, data)
 
     def _data(self, event: Event) -> bytes | None:
         if isinstance(event, Delta):

@@ -1,7 +1,6 @@
 """The Redis client over a network that fails: silence, resets, lost replies, delays, replies in pieces."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import uvloop
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import RedisConnection, abort, connector
 from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError
+from tests.loop_time import loop_time
 from tests.redis_cases import redis_client, unheard, untimed
 from tests.redis_proxy import Proxy, proxy_to
 from tests.redis_server import RedisServer
@@ -32,10 +32,10 @@ async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
 
 
 async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
-    started = time.perf_counter()
-    with pytest.raises(RedisUnavailableError):
-        await client.execute("GET", "a", timeout=timeout, read=True)
-    return time.perf_counter() - started
+    async with loop_time() as passed:
+        with pytest.raises(RedisUnavailableError):
+            await client.execute("GET", "a", timeout=timeout, read=True)
+    return passed.seconds
 
 
 async def back(client: RedisClient) -> None:

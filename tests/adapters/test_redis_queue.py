@@ -291,7 +291,7 @@ async def test_a_job_of_another_version_is_left_to_it(fleet: Fleet) -> None:
 def test_a_job_travels_whole() -> None:
     job = jobs.job("a", "s1")
     parts = [Message("user", [{"type": "text", "text": "\udfff", "n": [1, 2.5, None, True]}], {"name": "x"})]
-    job = replace(job, request=replace(job.request, messages=parts, options={"stop": ["a"], "n": 2}))
+    job = job._replace(request=job.request._replace(messages=parts, options={"stop": ["a"], "n": 2}))
     assert decode_job(encode_job(job)) == job
     for broken in (b"", b"[]", b"{}", b'{"request":{"messages":[{}]}}', b"\xff"):
         with pytest.raises(UnreadableJobError):

@@ -222,7 +222,7 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
 
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
-    one = Progress(replace(job("acme", "s"), request=CompletionRequest("m", messages)), Lease("s", 1))
+    one = Progress(job("acme", "s")._replace(request=CompletionRequest("m", messages)), Lease("s", 1))
     one.take([Delta(text) for text in texts])
     return one
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.delta import Delta, Dialect, ToolCallDelta, Usage
+from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.model import Batch, Cancelled, Complete, Event, Failed, Status, StatusState, StreamInfo
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
@@ -126,17 +126,24 @@ def test_openai_passes_over_status() -> None:
     assert openai(Status(StatusState.QUEUED, 1)) == b""
 
 
-@given(st.integers(0, 6))
-def test_bytes_do_not_depend_on_where_a_reader_began_s3(cut: int) -> None:
-    events: list[Event] = [
-        Delta(role="assistant"),
-        *(Delta(str(n)) for n in range(4)),
-        Delta(finish_reason="stop"),
-        Complete("stop", None, "m", "p/m"),
-    ]
+SHAPES = [Shape(b'{"id":"%d","content":"' % number, '"é}'.encode(), Dialect.OPENAI) for number in range(2)]
+any_event = st.one_of(
+    st.builds(Delta.shaped, st.sampled_from(["", "a", "é😀"]), st.sampled_from(SHAPES)),
+    st.sampled_from([Delta("a", raw, Dialect.OPENAI) for raw in (b"{}", b'"\xc3\xa9"', b'"\xff"')]),
+    st.text(max_size=3).map(Delta),
+    st.sampled_from([Status(StatusState.STARTED), Delta(role="assistant"), Delta(finish_reason="stop")]),
+    st.just(Cancelled("requested")),
+)
+
+
+@given(st.lists(any_event, max_size=12), st.integers(0, 12))
+def test_bytes_do_not_depend_on_where_a_reader_began_s3(events: list[Event], cut: int) -> None:
+    """Nor on how many events are written at once."""
     for encoder in (NativeEncoder(INFO), OpenAIEncoder(INFO, include_usage=True)):
         whole = encoder.encode(Batch(0, events))
-        assert whole == encoder.encode(Batch(0, events[:cut])) + encoder.encode(Batch(cut, events[cut:]))
+        events_before = encoder.encode(Batch(0, events[:cut]))
+        assert whole == events_before + encoder.encode(Batch(len(events[:cut]), events[cut:]))
+        assert whole == b"".join(encoder.encode(Batch(seq, [event])) for seq, event in enumerate(events))
 
 
 def test_farewells_keep_the_last_id() -> None:
