@@ -46,12 +46,13 @@ def begin(url: str, model: str, prompt: str, **fields: object) -> str:
 def test_an_operator_sees_who_waits_and_what_failed_and_tries_it_again_q7(environ: dict[str, str]) -> None:
     """Q7, fault 26. The request failed after it had waited its turn: it can be replayed, and nothing of it is shown."""
     with process(environ) as (_, url):
-        begin(url, "ok-slow", "a long one", max_tokens=150)
+        holder = begin(url, "ok-slow", "a long one", max_tokens=10_000)
         poison = begin(url, "500-once", "a secret prompt")
         behind = begin(url, "ok", "another")
         listed = headgate(environ, "queue", "list").stdout
         assert [line.split()[0] for line in listed.splitlines()] == ["STREAM", poison, behind]
         assert headgate(environ, "queue", "dead").stdout.splitlines()[1:] == []
+        assert httpx.delete(f"{url}/v1/streams/{holder}", timeout=10).is_success
         eventually(lambda: poison in headgate(environ, "queue", "dead").stdout)
         dead = headgate(environ, "queue", "dead").stdout
         assert " provider_" in dead
