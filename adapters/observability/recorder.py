@@ -1,5 +1,8 @@
 """The canonical log line: one for each request, with all that is worth knowing about it."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 from adapters.observability.logging import get_logger
 from domain.model import RequestRecord
 from ports.recorder import Recorder
@@ -8,13 +11,15 @@ from ports.recorder import Recorder
 class StructlogRecorder(Recorder):
     """Writes each record as one `request` line."""
 
-    def __init__(self) -> None:
-        self._logger = get_logger("headgate.request")
+    @cached_property
+    def _info(self) -> Callable[..., None]:
+        # At the first record, when logging is configured, and once: structlog's own proxy binds anew each time.
+        return get_logger("headgate.request").bind().info
 
     def record(self, record: RequestRecord) -> None:
         """One line."""
         usage = record.usage
-        self._logger.info(
+        self._info(
             "request",
             thread_id=record.thread_id,
             stream_id=record.stream_id,
