@@ -71,6 +71,8 @@ class StreamMirror(MemoryStream):
         """The next events for the log: as many as may go in one piece."""
         seen = len(self.events)
         events = self.pending if self.acked >= seen else self.events[self.acked : self.acked + MAX_PIECE_EVENTS]
+        if len(events) <= MAX_PIECE_EVENTS and self.size <= MAX_PIECE_BYTES:
+            return events[:]  # all of the stream is less than a piece may be
         size, last = 0, None
         for count, event in enumerate(events):
             if type(event) is Delta:
