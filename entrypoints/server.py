@@ -15,7 +15,7 @@ from domain.services.streams import StreamService
 from entrypoints.http.protocol import HeadgateProtocol
 from entrypoints.http.sse import OpenStreams
 
-GC_THRESHOLDS = (10_000, 10, 1_000_000)
+GC_THRESHOLDS = (10_000, 1_000_000, 1_000_000)
 """Young objects, then young collections, then (never) a full one: with 10,000 streams it takes half a second."""
 FULL_COLLECTION_SECONDS = (60.0, 600.0)
 """The least time between two full collections while no stream is open, and while some are."""
