@@ -153,7 +153,7 @@ class Lease(NamedTuple):
 class Answer(NamedTuple):
     """A complete answer, fit to be replayed: its deltas, then its end. `size` is its weight in bytes."""
 
-    events: tuple[Delta | Complete, ...]
+    events: Sequence[Delta | Complete]
     size: int
 
 

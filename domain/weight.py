@@ -1,27 +1,28 @@
 """What events take in memory: the measure of the stream log's bounds, and of the cache's."""
 
-from collections.abc import Iterable
+from itertools import groupby
 
-from domain.delta import Delta, Shape
-from domain.model import TERMINAL, Event
+from domain.delta import Shape
+from domain.events import E, Events
+from domain.model import TERMINAL
 
 # What CPython takes beside the text: measured with sys.getsizeof on 64 bits, rounded up.
-EVENT_OVERHEAD = 160
+EVENT_OVERHEAD = 80
 SHAPE_OVERHEAD = 256
 
 
-def weight(events: Iterable[Event], last: Shape | None = None) -> int:
+def weight(events: Events[E], last: Shape | None = None) -> int:
     """Bytes of these events behind one of the shape `last`. A terminal is paid for when its stream is opened."""
-    size = 0
-    for event in events:
-        if type(event) is Delta:
-            text, shape = event
-            size += EVENT_OVERHEAD + len(text)
-            if shape is not last:
-                last = shape
-                size += _shape_weight(shape)
-        elif not isinstance(event, TERMINAL):
-            size += EVENT_OVERHEAD
+    texts, kinds = events.texts, events.kinds
+    if len(kinds) == 1 and kinds[0] is last:
+        return EVENT_OVERHEAD + len(texts[0])  # the path of each event
+    size = EVENT_OVERHEAD * len(kinds) + len("".join(texts))
+    for kind, _ in groupby(kinds):
+        if type(kind) is Shape:
+            if kind is not last:
+                size += _shape_weight(kind)
+        elif isinstance(kind, TERMINAL):
+            size -= EVENT_OVERHEAD
     return size
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from domain.delta import Shape
 from domain.errors import StreamNotResumableError
+from domain.events import Events
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from ports.stream_log import Reader
 
@@ -23,7 +24,7 @@ class MemoryStream:
         self.size = 0
         self.shape: Shape | None = None
         """That of the last delta."""
-        self.events: list[Event] = []
+        self.events: Events[Event] = Events([], [])
         self.closed = False
         self.expires_at = 0.0
         self.resumable = True
@@ -109,10 +110,10 @@ class MemoryReader(Reader):
             return False
         if self._take is not None and stream.resumable and not stream.closed:
             first = self._next
-            events = stream.events[first : first + MAX_READ]
-            if events and self._take(_new_batch(Batch, (first, events))):
-                self._next = first + len(events)
-                if self._next == len(stream.events):
+            events = stream.events.page(first, MAX_READ)
+            if events.kinds and self._take(_new_batch(Batch, (first, events))):
+                self._next = first + len(events.kinds)
+                if self._next == len(stream.events.kinds):
                     return True
         waiter.set_result(None)
         return False

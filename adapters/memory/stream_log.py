@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_store import StreamStore
 from domain.errors import StreamNotResumableError
+from domain.events import Events, columns
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
 from ports.occupancy import Occupancy
@@ -40,9 +41,11 @@ class MemoryStreamLog(StreamLog, Occupancy):
         stream = self._store.get(lease.stream_id)
         if stream is None or stream.closed or lease.fence != FENCE:
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
-        self._store.reserve(stream, events)
-        stream.events.extend(events)
-        if events and isinstance(events[-1], TERMINAL):
+        given = events if type(events) is Events else columns(events)
+        self._store.reserve(stream, given)
+        stream.events.texts += given.texts
+        stream.events.kinds += given.kinds
+        if given.kinds and isinstance(given.kinds[-1], TERMINAL):
             self._store.close(stream)
         if stream.waiting:
             stream.wake()

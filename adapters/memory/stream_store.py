@@ -1,11 +1,12 @@
 """The streams that a process has in memory: which there are, how long they are kept, and how much they may hold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from adapters.memory.stream import MemoryStream
-from domain.delta import Delta
+from domain.delta import Shape
 from domain.errors import StreamLogFullError
+from domain.events import Events
 from domain.model import Event
 from domain.weight import weight
 from ports.clock import Clock
@@ -59,7 +60,7 @@ class StreamStore(Generic[Kept]):
         if stream.key is not None:
             self._by_key[stream.key] = stream
 
-    def reserve(self, stream: Kept, events: Sequence[Event]) -> None:
+    def reserve(self, stream: Kept, events: Events[Event]) -> None:
         """Counts what these events take. Raises `StreamLogFullError`, and then nothing is counted."""
         size = weight(events, stream.shape)
         if not size:
@@ -72,9 +73,9 @@ class StreamStore(Generic[Kept]):
             self._make_room(size)
         stream.size += size
         self._bytes += size
-        last = events[-1]
-        if type(last) is Delta:
-            stream.shape = last.shape
+        last = events.kinds[-1]
+        if type(last) is Shape:
+            stream.shape = last
 
     def close(self, stream: Kept) -> None:
         """The stream has its end: it is kept for the retention, and its key is free."""

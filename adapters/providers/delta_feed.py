@@ -8,10 +8,10 @@ from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.event_stream import MESSAGE, EventStreamParser, ServerSentEvent
 from domain.delta import Delta
 from domain.errors import ProviderError
+from domain.events import Events
 
 WORTH = 4
 """So many chunks are compared all at once sooner than one by one."""
-_new_delta = tuple.__new__
 _new_event = tuple.__new__
 
 
@@ -45,14 +45,14 @@ class DeltaFeed:
         self.over = False
         """Nothing follows."""
 
-    def feed(self, data: bytes) -> list[Delta]:
+    def feed(self, data: bytes) -> Events[Delta]:
         """The deltas of one read."""
         template = self._template
         if template is not None and template.block is not None:
             text = template.block.text(data)
             if text is not None and self._parser.skip(data):
-                return [_new_delta(Delta, (text, template.shape))]  # one token: what most reads are
-        deltas: list[Delta] = []
+                return Events([text], [template.shape])  # one token: what most reads are
+        deltas: Events[Delta] = Events([], [])
         try:
             events, messages = self._parser.feed(data)
             for event in events:
@@ -62,21 +62,20 @@ class DeltaFeed:
             self.failure = error
         return deltas
 
-    def _read_messages(self, messages: list[bytes], deltas: list[Delta]) -> None:
+    def _read_messages(self, messages: list[bytes], deltas: Events[Delta]) -> None:
         template, place, count = self._template, 0, len(messages)
         untried = template is not None and count >= WORTH
         while place < count:
             if untried and template is not None and template.chunk is not None:
                 untried = False
-                shape = template.shape
                 texts = template.chunk.texts(messages[place:])
-                deltas += [_new_delta(Delta, (text, shape)) for text in texts]
+                deltas.add(texts, template.shape)
                 place += len(texts)
             else:
                 self._read(_new_event(ServerSentEvent, (MESSAGE, messages[place])), deltas)
                 place += 1
 
-    def _read(self, event: ServerSentEvent, deltas: list[Delta]) -> None:
+    def _read(self, event: ServerSentEvent, deltas: Events[Delta]) -> None:
         kind, data = event
         if not data or self.over:
             return
@@ -84,12 +83,12 @@ class DeltaFeed:
         if template is not None and template.chunk is not None and kind == MESSAGE:
             text = template.chunk.text(data)
             if text is not None:
-                deltas.append(_new_delta(Delta, (text, template.shape)))
+                deltas.add([text], template.shape)
                 return
         delta = self._reader.delta(event)
         self.over = self._reader.over
         if delta is not None:
-            deltas.append(delta)
+            deltas.add([delta.text], delta.shape)
             if delta.shape.finish_reason is not None:
                 self.unfinished -= 1
             elif template is not None and template.tries and delta.text:

@@ -31,7 +31,7 @@ class StatusError(Protocol):
         """The error; `body` is the beginning of the response's, or nothing."""
 
 
-class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
+class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
     """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
 
     `choices` answers are due: a cut after the last one's finish reason takes nothing from them: it is their end (R5).
@@ -83,7 +83,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
             self._response.finish()
         await self._response.__aexit__(kind, error, trace)
 
-    async def __anext__(self) -> list[Delta]:
+    async def __anext__(self) -> Sequence[Delta]:
         if self._unread_whole and self._whole is not None:
             self._unread_whole = False
             return self._whole(await self._read_all())
@@ -107,7 +107,7 @@ class StreamedAnswer(AsyncIterator[list[Delta]], Delivery):
 
         def pour(data: bytes) -> bool:
             deltas = feed.feed(data)
-            if deltas:
+            if deltas.kinds:
                 take(deltas)
             if feed.failure is not None:
                 raise feed.failure

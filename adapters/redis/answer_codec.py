@@ -9,7 +9,8 @@ import zlib
 from typing import cast
 
 from adapters.redis.event_codec import UnreadableEventsError, decode_events, encode_events
-from domain.delta import Delta
+from domain.delta import Delta, Shape
+from domain.events import Events
 from domain.model import Answer, Complete
 
 VERSION = 2
@@ -48,9 +49,9 @@ def decode(entry: bytes, max_bytes: int) -> Answer:
         (size,) = _SIZE.unpack_from(body)
     except (UnreadableEventsError, zlib.error, struct.error) as error:
         raise UnreadableEntryError(f"corrupt: {type(error).__name__}") from None
-    if not set(map(type, events)) <= {Delta, Complete}:
+    if not set(map(type, events.kinds)) <= {Shape, Complete}:
         raise UnreadableEntryError("holds what no answer holds")
-    return Answer(cast("tuple[Delta | Complete, ...]", tuple(events)), size)
+    return Answer(cast("Events[Delta | Complete]", events), size)
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

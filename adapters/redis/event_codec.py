@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
-from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState
+from domain.delta import Dialect, Shape, ToolCallDelta, Usage
+from domain.events import Events, Kind, columns
+from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState, Terminal
 
 
 class UnreadableEventsError(Exception):
@@ -65,7 +66,6 @@ class _Loose(msgspec.Struct, tag="loose", frozen=True):
 _StrictRow: TypeAlias = str | _DeltaRow | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
 _Row: TypeAlias = _StrictRow | _Loose
 
-_new_delta = tuple.__new__
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Row])
 
@@ -74,47 +74,52 @@ def encode_events(events: Sequence[Event]) -> bytes:
     """The events in one piece."""
     rows: list[Any] = []
     last: Shape | None = None
-    for event in events:
-        if type(event) is Delta and event.shape is last:
-            rows.append(event.text)
-            continue
-        rows.append(_row(event))
-        last = event.shape if type(event) is Delta else None
+    given = columns(events)
+    for text, kind in zip(given.texts, given.kinds, strict=True):
+        if kind is last:
+            rows.append(text)
+        elif isinstance(kind, Shape):
+            rows.append((text, *kind))
+            last = kind
+        else:
+            rows.append(_row(kind))
+            last = None
     try:
         return _ENCODER.encode(rows)
     except UnicodeEncodeError:
         return _ENCODER.encode([_loose(row) for row in rows])
 
 
-def decode_events(data: bytes | memoryview, known: Shape | None = None) -> list[Event]:
+def decode_events(data: bytes | memoryview, known: Shape | None = None) -> Events[Event]:
     """The events in these bytes. Where they have the `known` shape, they share it with the events that it is from.
     Raises `UnreadableEventsError`.
     """
-    events: list[Event] = []
+    texts: list[str] = []
+    kinds: list[Kind] = []
     shape: Shape | None = None
     try:
         for row in _DECODER.decode(data):
-            if type(row) is str and shape is not None:  # what most of an answer is
-                events.append(_new_delta(Delta, (row, shape)))
-                continue
             strict = _strict(row) if isinstance(row, _Loose) else row
-            if isinstance(strict, _DeltaRow):
+            if isinstance(strict, str):  # what most of an answer is
+                if shape is None:
+                    raise UnreadableEventsError("a text without a shape")
+                texts.append(strict)
+                kinds.append(shape)
+            elif isinstance(strict, _DeltaRow):
                 shape = Shape(*strict[1:])
-                if shape == known:
+                if known is not None and shape == known:
                     shape = known
-                events.append(Delta.shaped(strict.text, shape))
-            elif not isinstance(strict, str):
-                events.append(_event(strict))
-            elif shape is not None:
-                events.append(Delta.shaped(strict, shape))
+                texts.append(strict.text)
+                kinds.append(shape)
             else:
-                raise UnreadableEventsError("a text without a shape")
+                texts.append("")
+                kinds.append(_event(strict))
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UnreadableEventsError(type(error).__name__) from None  # its text may quote the answer
-    return events
+    return Events(texts, kinds)
 
 
-def _row(event: Event) -> Any:
+def _row(event: Status | Terminal) -> Any:
     match event:
         case Status(state, position, estimated_wait):
             return _StatusRow(state, position, estimated_wait)
@@ -124,11 +129,9 @@ def _row(event: Event) -> Any:
             return _FailedRow(code, message, retryable, retry_after, param)
         case Cancelled(reason):
             return _CancelledRow(reason)
-        case Delta(text, shape):
-            return text, *shape
 
 
-def _event(row: _StatusRow | _CompleteRow | _FailedRow | _CancelledRow) -> Event:
+def _event(row: _StatusRow | _CompleteRow | _FailedRow | _CancelledRow) -> Status | Terminal:
     match row:
         case _StatusRow(state, position, estimated_wait):
             return Status(state, position, estimated_wait)

@@ -6,7 +6,7 @@ its log stands, for as long as its lease may still hold.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 
 from adapters.memory.stream_store import StreamStore
@@ -16,6 +16,7 @@ from adapters.redis.errors import RedisClientError
 from adapters.redis.event_codec import encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
+from domain.events import Events
 from domain.model import TERMINAL, Complete, Event, Failed, Status
 from ports.clock import Clock
 
@@ -40,11 +41,11 @@ def kept_open_ms(retention: float) -> int:
     return round((LEASE_SECONDS + retention) * 1000)
 
 
-def _closes(events: Sequence[Event]) -> int:
+def _closes(events: Events[Event]) -> int:
     """What these events do to their stream, as the script wants to know it."""
     if not events:
         return 0
-    last = events[-1]
+    last = events.kinds[-1]
     if isinstance(last, TERMINAL):
         return 2 if isinstance(last, Complete) else 1
     # Who waits is told so before anything else: if the last is a status, all are.
@@ -90,9 +91,9 @@ class StreamAppender:
         self._open.add(mirror)
         self._submit(mirror)
 
-    def append(self, mirror: StreamMirror, events: Sequence[Event]) -> None:
+    def append(self, mirror: StreamMirror, events: Events[Event]) -> None:
         """Takes events: readers see them when the log has them, or at once while it cannot be written."""
-        mirror.pending += events
+        mirror.pending.extend(events)
         if not mirror.resumable:
             self._show(mirror, len(events))
         self._submit(mirror)

@@ -20,6 +20,7 @@ from adapters.redis.script import Script
 from adapters.redis.stream_appender import WATCH
 from adapters.redis.stream_mirror import LOG, META, PROCESS, StreamMirror, decode_info
 from domain.errors import StreamLogFullError
+from domain.events import Events
 from domain.model import Event, Failed
 from ports.clock import Clock
 
@@ -207,11 +208,11 @@ class StreamFollower:
                 return True
         return True
 
-    def _show(self, mirror: StreamMirror, events: list[Event]) -> None:
+    def _show(self, mirror: StreamMirror, events: Events[Event]) -> None:
         if not events or mirror.closed or mirror.lost or mirror.owned:
             return
         self._store.reserve(mirror, events)
-        mirror.pending += events
+        mirror.pending.extend(events)
         mirror.stalled_at = None
         if mirror.show(len(events)):
             # Its readers keep it; who comes later asks the log, which knows how long it is kept.

@@ -29,6 +29,7 @@ from adapters.redis.stream_mirror import (
     encode_info,
 )
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
+from domain.events import columns
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
 from ports.fleet import Fleet, FleetEvent
@@ -135,12 +136,13 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         mirror = self._store.get(lease.stream_id)
         if mirror is None or not mirror.owned or mirror.closed or lease.fence != mirror.fence:
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
-        if mirror.pending and isinstance(mirror.pending[-1], TERMINAL):
+        if mirror.pending and isinstance(mirror.pending.kinds[-1], TERMINAL):
             raise StreamNotResumableError("The stream has its end already.")
         if not events:
             return
-        self._store.reserve(mirror, events)
-        self._appender.append(mirror, events)
+        given = columns(events)
+        self._store.reserve(mirror, given)
+        self._appender.append(mirror, given)
 
     async def settle(self, lease: Lease) -> None:
         """Waits for one round trip, or two; at most as long as the client waits for Redis."""

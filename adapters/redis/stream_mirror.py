@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.memory.stream import MemoryReader, MemoryStream
-from domain.delta import Delta
+from domain.delta import Shape
+from domain.events import Events
 from domain.model import TERMINAL, Event, Position, StreamInfo
 
 META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim:", "headgate:process:"
@@ -41,7 +42,7 @@ class StreamMirror(MemoryStream):
         self.fence = fence
         self.owned = fence > 0
         """Whether this process fills it, and as far as it knows may."""
-        self.pending: list[Event] = []
+        self.pending: Events[Event] = Events([], [])
         self.acked = 0
         self.acked_at = now
         self.settled: asyncio.Future[None] | None = None
@@ -67,34 +68,31 @@ class StreamMirror(MemoryStream):
         """All events, pending ones too."""
         return len(self.events) + len(self.pending)
 
-    def unsent(self) -> list[Event]:
+    def unsent(self) -> Events[Event]:
         """The next events for the log: as many as may go in one piece."""
         seen = len(self.events)
         events = self.pending if self.acked >= seen else self.events[self.acked : self.acked + MAX_PIECE_EVENTS]
         if len(events) <= MAX_PIECE_EVENTS and self.size <= MAX_PIECE_BYTES:
             return events[:]  # all of the stream is less than a piece may be
         size, last = 0, None
-        for count, event in enumerate(events):
-            if type(event) is Delta:
-                text, shape = event
-                size += len(text)
-                if shape is not last:
-                    last = shape
-                    size += len(shape.head) + len(shape.tail or b"")
+        for count, (text, kind) in enumerate(zip(events.texts, events.kinds, strict=True)):
+            size += len(text)
+            if type(kind) is Shape and kind is not last:
+                last = kind
+                size += len(kind.head) + len(kind.tail or b"")
             if count == MAX_PIECE_EVENTS or (count and size > MAX_PIECE_BYTES):
                 return events[:count]
         return events[:]
 
     def show(self, count: int) -> bool:
         """Lets readers see the first `count` pending events; whether the stream is at its end with them."""
-        shown = self.pending[:count]
-        del self.pending[:count]
-        self.events += shown
+        shown = self.pending.split(count)
+        self.events.extend(shown)
         if not self.pending and self.settled is not None:
             self.settled.set_result(None)
             self.settled = None
         if shown:
-            self.closed = isinstance(shown[-1], TERMINAL)  # before a reader sees the event: it is the last
+            self.closed = isinstance(shown.kinds[-1], TERMINAL)  # before a reader sees the event: it is the last
             self.wake()
         return bool(shown) and self.closed
 
@@ -107,7 +105,7 @@ class StreamMirror(MemoryStream):
 
     def give_up(self) -> None:
         """Forgets what is pending: it will never be in the log."""
-        self.pending.clear()
+        self.pending = Events([], [])
         self.show(0)
 
     def lose(self) -> None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from domain import stages
 from domain.delta import Delta
 from domain.errors import CacheError
+from domain.events import Events
 from domain.model import Answer, CacheStatus, Caller, Complete, CompletionRequest, Json
 from domain.services.execution_tracker import ExecutionTracker
 from domain.weight import weight
@@ -66,8 +67,10 @@ class AnswerCache:
         """Stores a complete answer in both tiers, unless it is one that must not be (K1)."""
         if complete.finish_reason in UNFIT:
             return
-        size = weight(deltas)
-        answer = Answer((*deltas, complete), size)
+        events: Events[Delta | Complete] = Events([], [])
+        events.extend(deltas)
+        events.extend([complete])
+        answer = Answer(events, weight(events))
         await _put(self._l1, key, answer, self._policy.ttl_seconds)
         if self._l2 is not None:
             await _put(self._l2, key, answer, self._policy.ttl_seconds)

@@ -110,7 +110,7 @@ class Attempts:
 
     def _try_forms(self, progress: Progress, target: Target) -> Attempt:
         """One target, which may have a beginning to go on from."""
-        if target.prefill and progress.texts:
+        if target.prefill and any(progress.answer.texts):
             return self._try_prefilled(progress, target)
         return self._try_target(progress, target, prefill=False)
 
@@ -201,7 +201,7 @@ class Attempts:
         """The whole answer, or the rest of one that has begun."""
         if progress.first_event_at is None:
             return self._calls.make(progress, target, progress.request, None)
-        sent = "".join(progress.texts)
+        sent = "".join(progress.answer.texts)
         progress.rescues += 1
         request = continuation(progress, sent, prefill=prefill)
         return self._calls.make(progress, target, request, Seam(sent, exact=prefill, thoughts=not progress.characters))

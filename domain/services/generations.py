@@ -223,7 +223,7 @@ class Generations:
             return
         progress = generation.progress
         if isinstance(terminal, Complete) and generation.job.store_key is not None and not progress.rescues:  # K1
-            await self._cache.put(generation.job.store_key, progress.deltas, terminal)
+            await self._cache.put(generation.job.store_key, progress.answer, terminal)
         generation.terminal = terminal
         self._forget(generation)
         try:

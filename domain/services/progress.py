@@ -1,10 +1,11 @@
 """What a generation has to show for itself so far, whichever attempts it took."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.delta import Delta, Shape, Usage
+from domain.events import Events
 from domain.jobs import Job
 from domain.model import GAP_BOUNDS, CompletionRequest, Lease
 
@@ -21,10 +22,11 @@ class Progress:
     request: CompletionRequest = field(init=False)
     thread_id: str = field(init=False)
     keep: bool = field(init=False)
-    """Whether the deltas are needed at the end, for the cache."""
+    """Whether the answer is needed at the end, for the cache."""
     began: list[Callable[[float], None]] = field(default_factory=list)
     """Told when the first event of an attempt comes, in monotonic seconds."""
-    deltas: list[Delta] = field(default_factory=list)
+    answer: Events[Delta] = field(default_factory=lambda: Events([], []))
+    """What it has said: for the cache, and for a rescue. Forgotten if it is for neither."""
     deadline: float = math.inf
     """When all attempts together must be over; monotonic seconds."""
     attempts: int = 0
@@ -36,10 +38,8 @@ class Progress:
     batches: int = 0
     gaps: list[int] = field(default_factory=lambda: [0] * (len(GAP_BOUNDS) + 1))
     characters: int = 0
-    texts: list[str] = field(default_factory=list)
-    """The pieces of the text, for a rescue."""
     too_long: bool = False
-    """Whether the answer is too long for a rescue: its text is not kept any more."""
+    """Whether the answer is too long for a rescue."""
     calls_tools: bool = False
     finish_reason: str | None = None
     unfinished: int = 1
@@ -58,21 +58,22 @@ class Progress:
         count = self.request.options.get("n")
         return count if isinstance(count, int) else 1
 
-    def take(self, batch: Sequence[Delta]) -> None:
+    def take(self, batch: Events[Delta]) -> None:
         """Notes what the batch says about the answer as a whole."""
+        texts, shapes = batch.texts, batch.kinds
         self.batches += 1
-        texts = self.texts
-        for text, shape in batch:
-            if text:
-                texts.append(text)
-                self.characters += len(text)
-            if not shape.plain:
+        self.characters += sum(map(len, texts))
+        for shape in shapes:
+            if type(shape) is Shape and not shape.plain:
                 self._note(shape)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True
-            self.texts.clear()
-        if self.keep:
-            self.deltas.extend(batch)
+        if self.keep or not self.too_long:
+            answer = self.answer
+            answer.texts += texts
+            answer.kinds += shapes
+        else:
+            self.answer = Events([], [])
 
     def _note(self, shape: Shape) -> None:
         """What is more than text: few deltas have any of it."""

@@ -8,6 +8,7 @@ from typing import cast
 
 from domain.delta import Delta
 from domain.errors import ProviderError, ProviderTimeoutError, ProviderTruncatedError
+from domain.events import Events, columns
 from domain.model import GAP_BOUNDS, Complete, CompletionRequest
 from domain.services.progress import Progress
 from domain.services.seam import Seam
@@ -94,13 +95,14 @@ class ProviderCalls:
                 if not batch:  # held back, or all of it was there already: the provider is at work all the same
                     alarm.at = now + idle
                     return
-            append(lease, batch)
+            events = batch if type(batch) is Events else columns(batch)
+            append(lease, events)
             if progress.first_event_at is None:
                 progress.first_event_at = now
             else:
                 progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
             progress.last_event_at = now
-            progress.take(batch)
+            progress.take(events)
             alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
 
         async with target.provider.stream(request, target.model, progress.thread_id) as answer:

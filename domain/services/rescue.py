@@ -32,7 +32,7 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
     for name in _LIMITS:
         limit = options.get(name)
         if isinstance(limit, int):  # a provider's event is about a token
-            options[name] = max(1, limit - len(progress.texts))
+            options[name] = max(1, limit - sum(map(bool, progress.answer.texts)))
     partial = sent[:-1] if is_half(sent) else sent
     if prefill:
         partial = partial.rstrip()

@@ -1,11 +1,13 @@
 """OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
-from domain.delta import Delta, Dialect, Shape, Usage
+from domain.delta import Dialect, Shape, Usage
 from domain.errors import InvalidTypeError
-from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
+from domain.events import Events, Kind, columns
+from domain.model import Batch, Cancelled, Complete, CompletionRequest, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
@@ -48,45 +50,42 @@ class OpenAIEncoder:
 
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE; empty if there is nothing in it for this client."""
-        first, events = batch
-        if len(events) == 1:
-            return self._block(first, events[0])
-        shape = self._common_shape(events)
+        given = batch.events
+        events = given if type(given) is Events else columns(given)
+        if len(events.kinds) == 1:
+            return self._block(batch.first, events.texts[0], events.kinds[0])
+        shape = self._common_shape(events.kinds)
         start, middle, end = f"id: {self._info.epoch}-", "", ""
         if shape is not None and shape.tail is not None:
             middle, end = f"\ndata: {shape.head.decode()}", f"{shape.tail.decode()}\n\n"
         blocks = [
-            f"{start}{seq}{middle}{event[0]}{end}"
-            if type(event) is Delta and event[1] is shape
-            else self._block(seq, event).decode("utf-8", "surrogateescape")
-            for seq, event in enumerate(events, first)
+            f"{start}{seq}{middle}{text}{end}"
+            if kind is shape
+            else self._block(seq, text, kind).decode("utf-8", "surrogateescape")
+            for seq, text, kind in zip(count(batch.first), events.texts, events.kinds, strict=False)
         ]
         return "".join(blocks).encode("utf-8", "surrogateescape")
 
     @staticmethod
-    def _common_shape(events: Sequence[Event]) -> Shape | None:
+    def _common_shape(kinds: Sequence[Kind]) -> Shape | None:
         """What most of these are written by, as far as one event tells: the first and the last ones are others."""
-        event = events[len(events) // 2] if events else None
-        if isinstance(event, Delta) and event.shape.tail is not None and event.dialect is Dialect.OPENAI:
-            return event.shape
-        return None
+        kind = kinds[len(kinds) // 2] if kinds else None
+        return kind if type(kind) is Shape and kind.tail is not None and kind.dialect is Dialect.OPENAI else None
 
-    def _block(self, seq: int, event: Event) -> bytes:
-        if type(event) is Delta:  # what is written most
-            text, shape = event
-            if shape.tail is not None and shape.dialect is Dialect.OPENAI:
-                return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, shape.head, text.encode(), shape.tail)
-        data = self._data(event)
+    def _block(self, seq: int, text: str, kind: Kind) -> bytes:
+        if not isinstance(kind, Shape):
+            data = self._other(kind)
+        elif kind.dialect is Dialect.OPENAI and kind.tail is not None:  # what is written most
+            return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, kind.head, text.encode(), kind.tail)
+        elif kind.usage is not None and self._hides(text, kind):
+            data = None
+        elif kind.dialect is Dialect.OPENAI:
+            data = kind.head
+        else:
+            data = json_text.dumps(chunk(text, kind, self._info, include_usage=self._include_usage))
         return b"" if data is None else b"id: %b-%d\ndata: %b\n\n" % (self._epoch, seq, data)
 
-    def _data(self, event: Event) -> bytes | None:
-        if isinstance(event, Delta):
-            shape = event.shape
-            if shape.usage is not None and self._hides(event):
-                return None
-            if shape.dialect is Dialect.OPENAI:
-                return event.raw
-            return json_text.dumps(chunk(event, self._info, include_usage=self._include_usage))
+    def _other(self, event: Kind) -> bytes | None:
         if isinstance(event, Complete):
             return b"[DONE]"
         if isinstance(event, Failed):
@@ -95,9 +94,9 @@ class OpenAIEncoder:
             return json_text.dumps(error_object("cancelled", f"The stream was cancelled: {event.reason}.", None))
         return None
 
-    def _hides(self, event: Delta) -> bool:
+    def _hides(self, text: str, shape: Shape) -> bool:
         """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
-        return not self._include_usage and event.finish_reason is None and event.role is None and not event.text
+        return not self._include_usage and shape.finish_reason is None and shape.role is None and not text
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone."""
@@ -119,9 +118,8 @@ def error_object(code: str, message: str, param: str | None, kind: str = "api_er
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def chunk(event: Delta, info: StreamInfo, *, include_usage: bool) -> JsonObject:
-    """A chat completion chunk for an event of another dialect, from its fields."""
-    text, shape = event
+def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> JsonObject:
+    """A chat completion chunk for a delta of another dialect, from its fields."""
     delta: JsonObject = {}
     if shape.role is not None:
         delta["role"] = shape.role

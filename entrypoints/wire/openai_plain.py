@@ -24,7 +24,7 @@ class CompletionAssembler:
         for event in batch.events:
             if isinstance(event, Delta):
                 native = event.dialect is not Dialect.OPENAI
-                self._add(chunk(event, self._info, include_usage=True) if native else json_text.loads(event.raw))
+                self._add(chunk(*event, self._info, include_usage=True) if native else json_text.loads(event.raw))
 
     def _add(self, piece: dict[str, Any]) -> None:
         for name, value in piece.items():

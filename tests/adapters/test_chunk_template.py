@@ -117,7 +117,7 @@ def test_chunks_of_one_shape_are_decoded_once(size: int) -> None:
     counting = Counting()
     feed = DeltaFeed(ATTEMPT, counting, 1, ChunkTemplate())
     texts = [f"tok{number}" for number in range(50)]
-    deltas = []
+    deltas: list[Delta] = []
     for read in in_reads([b"data: %b\n\n" % chunk(text) for text in texts], size):
         deltas += feed.feed(b"".join(read))
     assert [delta.text for delta in deltas] == texts

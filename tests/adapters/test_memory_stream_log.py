@@ -12,11 +12,12 @@ from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.stream_store import PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
 from domain.delta import Delta, ToolCallDelta
 from domain.errors import StreamLogFullError, StreamNotResumableError
+from domain.events import columns
 from domain.model import Batch, Lease
 from domain.weight import weight
 from tests.contracts.events import END, append, deltas, follow, info, read_to_end, result, waiting_read
 
-EVENT_OVERHEAD = weight([Delta()])
+EVENT_OVERHEAD = weight(columns([Delta()]))
 ONE = STREAM_OVERHEAD + EVENT_OVERHEAD + 1
 """The weight of a stream with one delta of one character."""
 
@@ -194,7 +195,7 @@ def test_a_stream_is_dropped_once() -> None:
 async def test_a_reader_comes_to_the_end_of_what_is_here_and_is_told_that_the_rest_is_lost() -> None:
     """S5: a log that is a copy of another may lose it."""
     stream = MemoryStream(info(), None)
-    stream.events += deltas(2)
+    stream.events.extend(deltas(2))
     reader = MemoryReader(stream, None)
     assert reader.resumable
     stream.lost = True

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapters.providers.demo_scripts import Script, text_pieces
 from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import ProviderConnectionError, ProviderRequestError, ProviderUnavailableError
+from domain.events import columns
 from domain.model import Complete, CompletionRequest, Event, Failed, Lease, Message, Outcome
 from domain.services.progress import MAX_RESCUE_CHARACTERS, Progress
 from domain.services.rescue import GO_ON, continuation, rescuable
@@ -223,7 +224,7 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
     one = Progress(job("acme", "s")._replace(request=CompletionRequest("m", messages)), Lease("s", 1))
-    one.take([Delta(text) for text in texts])
+    one.take(columns([Delta(text) for text in texts]))
     return one
 
 
@@ -252,7 +253,7 @@ def test_an_answer_that_the_caller_began_stays_one_message_r6() -> None:
 def test_a_very_long_answer_is_not_kept_for_a_rescue_r6() -> None:
     one = progress("x" * MAX_RESCUE_CHARACTERS)
     assert rescuable(one)
-    one.take([Delta("y")])
-    one.take([Delta("z")])
+    one.take(columns([Delta("y")]))
+    one.take(columns([Delta("z")]))
     assert not rescuable(one)
-    assert one.texts == []
+    assert one.answer == []
