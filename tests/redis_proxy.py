@@ -46,6 +46,7 @@ class Proxy:
                 group.create_task(self._carry(upstream_reader, writer, replies=True))
         finally:
             self._ends -= ends
+            upstream_writer.close()  # a child that was cancelled before its first step has not
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, replies: bool) -> None:
         try:
@@ -77,6 +78,7 @@ async def proxy_to(port: int) -> AsyncIterator[Proxy]:
         task = asyncio.create_task(proxy.serve(reader, writer))
         serving.add(task)
         task.add_done_callback(serving.discard)
+        task.add_done_callback(lambda _: writer.close())  # however it ended: also if there was no Redis to connect to
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]

@@ -44,6 +44,7 @@ class VendorServer:
         task = asyncio.create_task(self.serve(reader, writer))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also if it was cancelled before its first step
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
