@@ -5,8 +5,8 @@
     uv run --group dev python -m bench --peer "mine=./my-gateway --port {PORT} --upstream http://127.0.0.1:{UP}/v1"
 
 Each load runs on a fresh gateway on one core, with a fresh upstream and the load on the other, and on nginx just
-before: what counts is the ratio, as the machine drifts. Twice, in turns, and the lesser counts for both: what else the
-machine does only adds. `--peer NAME=COMMAND` measures another gateway that speaks OpenAI's dialect.
+before: what counts is the ratio, as the machine drifts. Twice, in turns (`--rounds`), and the lesser counts for both:
+what else the machine does only adds. `--peer NAME=COMMAND` measures another gateway that speaks OpenAI's dialect.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from bench.processes import build, free_port, missing, raise_limits, running
 from bench.report import write
 
 SECOND = 1_000_000
-ROUNDS = 2
 
 
 def loads(*, short: bool, descriptors: int) -> dict[str, Load]:
@@ -83,11 +82,11 @@ def redis_server() -> Iterator[int]:
         yield port
 
 
-def one(load: Load, gateway: Gateway, floor: Gateway | None, programs: Path) -> dict[str, Any]:
+def one(load: Load, gateway: Gateway, floor: Gateway | None, programs: Path, rounds: int) -> dict[str, Any]:
     """A row: the floor and the gateway in turns, the round with the least CPU of each."""
     key = "cpu_us_per_event" if load.per_event else "cpu_us_per_request"
     least: dict[str, dict[str, Any]] = {}
-    for each in [each for each in (floor, gateway) if each is not None] * ROUNDS:
+    for each in [each for each in (floor, gateway) if each is not None] * rounds:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
             redis = stack.enter_context(redis_server()) if each.redis else None
             result = measured(load, each, programs, Path(folder), redis)
@@ -131,6 +130,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="a load; may be given several times")
     parser.add_argument("--gateway", default="", help="only gateways whose name holds this")
     parser.add_argument("--short", action="store_true", help="a quarter of the requests, a tenth of the open streams")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each is measured (2)")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="another gateway")
     parser.add_argument("--out", type=Path, default=Path("bench/results/latest"), help="a folder for the results")
     options = parser.parse_args()
@@ -145,7 +145,7 @@ def main() -> int:
         build(Path(folder))
         for number, (name, gateway, floor) in enumerate(chosen, 1):
             print(f"[{number}/{len(chosen)}] {name}: {gateway.name} ... ", end="", flush=True)
-            row = one(known[name], gateway, floor, Path(folder))
+            row = one(known[name], gateway, floor, Path(folder), options.rounds)
             rows.append(row)
             ratio = f", {row['ratio']:.1f} x the floor's {row['floor']:g}" if row["ratio"] else ""
             print(f"{row['cpu']:g} us{ratio}; {row['got']['lost']} lost", flush=True)
