@@ -59,11 +59,6 @@ class Events(Sequence[E], Generic[E]):
         self.texts += others.texts
         self.kinds += others.kinds
 
-    def page(self, first: int, most: int) -> "Events[E]":
-        """So many of them from `first` on."""
-        end = first + most
-        return Events(self.texts[first:end], self.kinds[first:end])
-
     def split(self, count: int) -> "Events[E]":
         """Takes the first ones out."""
         first = self[:count]

@@ -14,8 +14,6 @@ SHAPE_OVERHEAD = 256
 def weight(events: Events[E], last: Shape | None = None) -> int:
     """Bytes of these events behind one of the shape `last`. A terminal is paid for when its stream is opened."""
     texts, kinds = events.texts, events.kinds
-    if len(kinds) == 1 and kinds[0] is last:
-        return EVENT_OVERHEAD + len(texts[0])  # the path of each event
     size = EVENT_OVERHEAD * len(kinds) + len("".join(texts))
     for kind, _ in groupby(kinds):
         if type(kind) is Shape:

@@ -23,4 +23,5 @@ class Slots(Protocol):
 
     @abstractmethod
     async def release(self, holder: str) -> bool:
-        """Gives the slot of `holder` back; nothing happens if it has none. Whether anybody may be waiting for one."""
+        """Gives the slot of `holder` back; nothing happens if it has none. Whether anybody may be waiting for one
+        in another process."""

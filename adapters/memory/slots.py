@@ -40,13 +40,13 @@ class MemorySlots(Slots, Occupancy):
         return self.room() and self._held[caller.tenant] < self._per_caller(caller)
 
     async def release(self, holder: str) -> bool:
-        """Gives the slot back. A tenant without slots leaves nothing behind."""
+        """Gives the slot back. A tenant without slots leaves nothing behind. Nobody waits elsewhere than here."""
         tenant = self._tenants.pop(holder, None)
         if tenant is not None:
             self._held[tenant] -= 1
             if not self._held[tenant]:
                 del self._held[tenant]
-        return True
+        return False
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How full it is."""

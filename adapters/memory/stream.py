@@ -33,10 +33,11 @@ class MemoryStream:
         """Whether the rest of it is gone."""
         self.waiting: dict[MemoryReader, None] = {}
 
-    def wake(self) -> None:
-        """Lets the readers that wait look again."""
+    def wake(self, news: Events[Event]) -> None:
+        """Hands the readers that wait what has just been added, or lets them look again if that is nothing."""
+        batch = _new_batch(Batch, (len(self.events.kinds) - len(news.kinds), news))
         for reader in tuple(self.waiting):
-            if not reader.take_on():
+            if not reader.take_on(batch):
                 self.waiting.pop(reader, None)
 
 
@@ -103,18 +104,17 @@ class MemoryReader(Reader):
             self._waiter = self._take = None
             self._stream.waiting.pop(self, None)
 
-    def take_on(self) -> bool:
-        """What is new goes to `take`, or ends the waiting; whether the reader waits on. The stream itself calls it."""
-        stream, waiter = self._stream, self._waiter
+    def take_on(self, news: Batch) -> bool:
+        """News go to `take`, or end the waiting; whether the reader waits on. The stream itself calls it."""
+        stream, waiter, take = self._stream, self._waiter, self._take
         if waiter is None or waiter.done():
             return False
-        if self._take is not None and stream.resumable and not stream.closed:
-            first = self._next
-            events = stream.events.page(first, MAX_READ)
-            if events.kinds and self._take(_new_batch(Batch, (first, events))):
-                self._next = first + len(events.kinds)
-                if self._next == len(stream.events.kinds):
-                    return True
+        first, events = news
+        count = len(events)
+        plain = stream.resumable and not stream.closed and first == self._next and 0 < count <= MAX_READ
+        if plain and take is not None and take(news):
+            self._next = first + count
+            return True
         waiter.set_result(None)
         return False
 

@@ -48,7 +48,7 @@ class MemoryStreamLog(StreamLog, Occupancy):
         if given.kinds and isinstance(given.kinds[-1], TERMINAL):
             self._store.close(stream)
         if stream.waiting:
-            stream.wake()
+            stream.wake(given)
 
     async def settle(self, lease: Lease) -> None:
         """What was appended is there."""

@@ -1,5 +1,6 @@
 """The streams that a process has in memory: which there are, how long they are kept, and how much they may hold."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
@@ -8,7 +9,7 @@ from domain.delta import Shape
 from domain.errors import StreamLogFullError
 from domain.events import Events
 from domain.model import Event
-from domain.weight import weight
+from domain.weight import EVENT_OVERHEAD, weight
 from ports.clock import Clock
 
 # The stream, its place in the store, and its terminal event: paid when it is opened, so that its end always fits.
@@ -34,7 +35,9 @@ class StreamStore(Generic[Kept]):
         self._bytes = 0
         self._streams: dict[str, Kept] = {}
         self._by_key: dict[str, Kept] = {}
-        self._closed: dict[Kept, None] = {}  # in the order in which they ended, so in which they expire
+        # In the order in which they ended, so in which they expire. Not a dict: to find the first of one, what was
+        # deleted before it is passed over each time.
+        self._closed: OrderedDict[Kept, None] = OrderedDict()
 
     def get(self, stream_id: str) -> Kept | None:
         """The stream, unless it expired, was evicted or never was here."""
@@ -62,9 +65,13 @@ class StreamStore(Generic[Kept]):
 
     def reserve(self, stream: Kept, events: Events[Event]) -> None:
         """Counts what these events take. Raises `StreamLogFullError`, and then nothing is counted."""
-        size = weight(events, stream.shape)
-        if not size:
-            return
+        kinds = events.kinds
+        if len(kinds) == 1 and kinds[0] is stream.shape:  # the path of each event
+            size = EVENT_OVERHEAD + len(events.texts[0])
+        else:
+            size = weight(events, stream.shape)
+            if not size:
+                return
         if stream.size + size > self._max_stream_bytes:
             raise StreamLogFullError(
                 "The stream is longer than it may be.", details={"max_stream_bytes": self._max_stream_bytes}
@@ -73,8 +80,8 @@ class StreamStore(Generic[Kept]):
             self._make_room(size)
         stream.size += size
         self._bytes += size
-        last = events.kinds[-1]
-        if type(last) is Shape:
+        last = kinds[-1]
+        if last is not stream.shape and type(last) is Shape:
             stream.shape = last
 
     def close(self, stream: Kept) -> None:

@@ -85,6 +85,7 @@ class PrometheusRecorder(Recorder):
             "headgate_rescues", "Calls that went on in the middle of an answer.", ("route",), registry=registry
         )
         self._requests_by_labels: dict[tuple[Dialect, str, Outcome], tuple[Counter, Histogram]] = {}
+        self._attempts_by_labels: dict[tuple[str | None, str | None], Counter] = {}
         self._answers_by_route: dict[str, tuple[Histogram, CountedHistogram, Counter, Counter]] = {}
 
     def record(self, record: RequestRecord) -> None:
@@ -106,9 +107,9 @@ class PrometheusRecorder(Recorder):
         if record.attempts:
             target = record.target if record.target in self._targets else OTHER
             code = _ENDS.get(record.outcome) or (record.code if record.code in CODES else OTHER)
-            self._attempts.labels(target, code).inc()
+            self._of_attempts(target, code).inc()
             if record.attempts > 1:
-                self._attempts.labels(UNKNOWN, RETRIED).inc(record.attempts - 1)
+                self._of_attempts(UNKNOWN, RETRIED).inc(record.attempts - 1)
             if record.rescues:
                 self._rescues.labels(route).inc(record.rescues)
 
@@ -124,6 +125,12 @@ class PrometheusRecorder(Recorder):
                 self._duration.labels(route, outcome.value),
             )
             self._requests_by_labels[door, route, outcome] = series
+        return series
+
+    def _of_attempts(self, target: str | None, code: str | None) -> Counter:
+        series = self._attempts_by_labels.get((target, code))
+        if series is None:
+            series = self._attempts_by_labels[target, code] = self._attempts.labels(target, code)
         return series
 
     def _of_answers(self, route: str) -> tuple[Histogram, CountedHistogram, Counter, Counter]:

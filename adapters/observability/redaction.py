@@ -19,35 +19,39 @@ _MOST_REMEMBERED = 1_024
 class Redactor:
     """Redacts texts, nested values and whole log events. It never raises; what cannot be read is named by its type."""
 
-    __slots__ = ("_clean", "_kinds")
+    __slots__ = ("_clean", "_kinds", "_plain")
 
     def __init__(self) -> None:
-        # Most fields of most lines repeat. Only texts that had nothing to hide are remembered.
+        # Most fields of most lines repeat. Only texts that had nothing to hide are remembered, and the names of fields
+        # that say nothing about their values.
         self._clean: set[str] = set()
         self._kinds: dict[str, str | None] = {}
+        self._plain: set[str] = set(_OWN_IDS)
 
     def __call__(
         self, _logger: object, _method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Redact an event's names and values: a structlog processor."""
-        walk = Walk(self.text, self._kind)
         if len(event_dict) > MOST_ITEMS:
-            return walk.event(event_dict)
+            return Walk(self.text, self._kind).event(event_dict)
         # Most fields are of the few names that every line has, and hold nothing, a small number or a text seen before.
         found: dict[str, Any] = {}
-        clean, kinds = self._clean, self._kinds
+        plain, clean, walk = self._plain, self._clean, None
         for name, value in event_dict.items():
-            kind = value.__class__
-            if kind is str:
-                plain = value in clean
-                own = name in _OWN_IDS and _OWN_IDS[name].fullmatch(value) is not None
-            else:
-                plain = value is None or kind is float or (kind is int and -_SMALL < value < _SMALL)
-                own = False
-            if (own or (plain and name in clean and kinds.get(name, "") is None)) and name not in found:
-                found[name] = value
-            else:
-                walk.field(name, value, found)
+            if name in plain and (walk is None or name not in found):
+                kind = value.__class__
+                if kind is str:
+                    if value in clean or (name in _OWN_IDS and _OWN_IDS[name].fullmatch(value) is not None):
+                        found[name] = value
+                        continue
+                elif value is None or kind is float or (kind is int and -_SMALL < value < _SMALL):
+                    found[name] = value
+                    continue
+            if walk is None:
+                walk = Walk(self.text, self._kind)
+            walk.field(name, value, found)
+            if name in clean and self._kinds.get(name, "") is None and len(plain) < _MOST_REMEMBERED:
+                plain.add(name)
         return found
 
     def text(self, value: str) -> str:

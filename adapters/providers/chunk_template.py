@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from domain.delta import PLAIN, Delta
+from domain.delta import PLAIN, Delta, Shape
 
 TRIES = 8
 """How often an answer's shape is looked for: where ids or probabilities change with each chunk, there is none."""
 _KEY = b'"content":'
-_BETWEEN = b"\n"  # in no chunk, as none of an event's data has it
+_new_shape = tuple.__new__
 
 
 class Frame:
@@ -43,7 +43,8 @@ class Frame:
         chunks = chunks[:count]
         start, end = len(head), self._end
         texts = [chunk[start:end] for chunk in chunks]
-        if _BETWEEN.join(chunks) != head + (tail + _BETWEEN + head).join(texts) + tail:
+        # Each chunk against its own part: one that is too short for the frame would make the whole longer.
+        if b"".join(chunks) != b"%b%b%b" % (head, (tail + head).join(texts), tail):
             return []
         joined = b'"'.join(texts).decode()
         if "\\" in joined or not joined.isprintable():
@@ -81,4 +82,4 @@ class ChunkTemplate:
             head, tail = data[: start + 1], data[start + len(quoted) - 1 :]
             self.chunk = Frame(head, tail)
             self.block = Frame(b"data: " + head, tail + b"\n\n")
-            self.shape = shape._replace(head=head, tail=tail)
+            self.shape = _new_shape(Shape, (head, tail, *shape[2:]))

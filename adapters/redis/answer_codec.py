@@ -13,7 +13,7 @@ from domain.delta import Delta, Shape
 from domain.events import Events
 from domain.model import Answer, Complete
 
-VERSION = 2
+VERSION = 3
 HEADER_BYTES = 2
 COMPRESS_ABOVE = 1 << 10
 """Bytes; below, compression saves less than it costs."""

@@ -1,17 +1,18 @@
 """Events as MessagePack: how a stream's log and the cache hold them.
 
-A delta is an array of its text and its shape's fields, or a text alone if its shape is that of the delta before it;
-everything else is a map with its type in it. MessagePack's texts are UTF-8, and a provider may send half of a surrogate
-pair: rows with one go as `_Loose`, their texts spelled in Latin-1.
+Deltas of one shape in a row are one array, of their texts and the shape's fields; everything else is a map with its
+type in it. MessagePack's texts are UTF-8, and a provider may send half of a surrogate pair: rows with one go as
+`_Loose`, their texts spelled in Latin-1.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from domain.delta import Dialect, Shape, ToolCallDelta, Usage
-from domain.events import Events, Kind, columns
+from domain.events import Events, columns
 from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState, Terminal
 
 
@@ -19,8 +20,8 @@ class UnreadableEventsError(Exception):
     """Bytes that are no events of this version."""
 
 
-class _DeltaRow(NamedTuple):
-    text: str
+class _DeltasRow(NamedTuple):
+    texts: list[str]
     head: bytes
     tail: bytes | None
     dialect: Dialect
@@ -63,8 +64,10 @@ class _Loose(msgspec.Struct, tag="loose", frozen=True):
     row: Any
 
 
-_StrictRow: TypeAlias = str | _DeltaRow | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
+_StrictRow: TypeAlias = _DeltasRow | _StatusRow | _CompleteRow | _FailedRow | _CancelledRow
 _Row: TypeAlias = _StrictRow | _Loose
+
+_new_shape = tuple.__new__
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Row])
@@ -73,17 +76,15 @@ _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Ro
 def encode_events(events: Sequence[Event]) -> bytes:
     """The events in one piece."""
     rows: list[Any] = []
-    last: Shape | None = None
     given = columns(events)
-    for text, kind in zip(given.texts, given.kinds, strict=True):
-        if kind is last:
-            rows.append(text)
-        elif isinstance(kind, Shape):
-            rows.append((text, *kind))
-            last = kind
+    first = 0
+    for kind, same in groupby(given.kinds):
+        end = first + len(list(same))
+        if isinstance(kind, Shape):
+            rows.append((given.texts[first:end], *kind))
         else:
-            rows.append(_row(kind))
-            last = None
+            rows += [_row(kind)] * (end - first)
+        first = end
     try:
         return _ENCODER.encode(rows)
     except UnicodeEncodeError:
@@ -94,29 +95,19 @@ def decode_events(data: bytes | memoryview, known: Shape | None = None) -> Event
     """The events in these bytes. Where they have the `known` shape, they share it with the events that it is from.
     Raises `UnreadableEventsError`.
     """
-    texts: list[str] = []
-    kinds: list[Kind] = []
-    shape: Shape | None = None
+    events: Events[Event] = Events([], [])
     try:
         for row in _DECODER.decode(data):
             strict = _strict(row) if isinstance(row, _Loose) else row
-            if isinstance(strict, str):  # what most of an answer is
-                if shape is None:
-                    raise UnreadableEventsError("a text without a shape")
-                texts.append(strict)
-                kinds.append(shape)
-            elif isinstance(strict, _DeltaRow):
-                shape = Shape(*strict[1:])
-                if known is not None and shape == known:
-                    shape = known
-                texts.append(strict.text)
-                kinds.append(shape)
+            if isinstance(strict, _DeltasRow):
+                shape = _new_shape(Shape, strict[1:])
+                events.add(strict.texts, known if known is not None and shape == known else shape)
             else:
-                texts.append("")
-                kinds.append(_event(strict))
+                events.texts.append("")
+                events.kinds.append(_event(strict))
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UnreadableEventsError(type(error).__name__) from None  # its text may quote the answer
-    return Events(texts, kinds)
+    return events
 
 
 def _row(event: Status | Terminal) -> Any:

@@ -93,7 +93,7 @@ class StreamMirror(MemoryStream):
             self.settled = None
         if shown:
             self.closed = isinstance(shown.kinds[-1], TERMINAL)  # before a reader sees the event: it is the last
-            self.wake()
+            self.wake(shown)
         return bool(shown) and self.closed
 
     async def settle(self) -> None:
@@ -112,7 +112,7 @@ class StreamMirror(MemoryStream):
         """The rest is gone: readers come to what is here and are told."""
         self.lost = True
         self.give_up()
-        self.wake()
+        self.wake(Events([], []))
 
 
 class MirrorReader(MemoryReader):

@@ -1,6 +1,5 @@
 """Complete answers, kept in two tiers: the key, the look-up, and what may be stored (K1-K5)."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,8 +15,6 @@ from ports.cache import Cache
 
 # What cannot change the answer. Everything else is part of the key, unknown parameters included (K2).
 IGNORED = frozenset({"user", "metadata", "stream", "stream_options", "store", "safety_identifier", "prompt_cache_key"})
-# ensure_ascii: a lone surrogate becomes an escape, where UTF-8 would fail.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 # Finishes whose answers are not worth a second look: the provider withheld something.
 UNFIT = frozenset({"content_filter"})
 
@@ -93,19 +90,23 @@ async def _put(cache: Cache, key: str, answer: Answer, ttl: float) -> None:
 def request_key(tenant: str, request: CompletionRequest) -> str:
     """A digest of all that can change the answer: neither the order of fields nor `1` or `1.0` matters."""
     options = {name: value for name, value in request.options.items() if name not in IGNORED}
-    messages = [[message.role, message.content, dict(message.extra)] for message in request.messages]
-    whole: list[Json] = [tenant, request.model, _canonical(messages), _canonical(options)]
-    return blake2b(_ENCODER.encode(whole).encode("ascii"), digest_size=20).hexdigest()
+    messages: list[Json] = [
+        [role, content if isinstance(content, str) else _canonical(content), _canonical(dict(extra))]
+        for role, content, extra in request.messages
+    ]
+    whole: list[Json] = [tenant, request.model, messages, _canonical(options)]
+    # Python's own notation tells apart what JSON does, lone surrogates too, and needs no encoder to be set up.
+    return blake2b(ascii(whole).encode("ascii"), digest_size=20).hexdigest()
 
 
 def _canonical(value: object) -> Json:
-    """The same value with whole floats as integers, as JSON itself sees them."""
+    """The same value with whole floats as integers, as JSON itself sees them, and fields ordered by name."""
     if isinstance(value, str) or value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
-        return {name: _canonical(item) for name, item in value.items()}
+        return {name: _canonical(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
     if isinstance(value, int):

@@ -195,7 +195,8 @@ class Attempts:
             return await self._call(progress, target, prefill=prefill)
         finally:
             progress.began.remove(answered)
-            await asyncio.gather(*closing)
+            if closing:
+                await asyncio.gather(*closing)
 
     def _call(self, progress: Progress, target: Target, *, prefill: bool) -> Coroutine[None, None, Complete]:
         """The whole answer, or the rest of one that has begun."""

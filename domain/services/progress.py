@@ -62,10 +62,14 @@ class Progress:
         """Notes what the batch says about the answer as a whole."""
         texts, shapes = batch.texts, batch.kinds
         self.batches += 1
-        self.characters += sum(map(len, texts))
-        for shape in shapes:
-            if type(shape) is Shape and not shape.plain:
-                self._note(shape)
+        self.characters += len(texts[0]) if len(texts) == 1 else len("".join(texts))
+        plain = None  # most shapes of a batch are the same one
+        for kind in shapes:
+            if kind is not plain and type(kind) is Shape:
+                if kind.plain:
+                    plain = kind
+                else:
+                    self._note(kind)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True
         if self.keep or not self.too_long:

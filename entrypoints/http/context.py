@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from domain import stages
 from domain.delta import Dialect
@@ -114,8 +114,12 @@ async def read_body(request: Request) -> bytes:
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 12 or int(declared) > MAX_BODY_BYTES):
         raise _too_large()
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks, size, more = [], 0, True
+    while more:  # not `request.stream()`, whose generator costs 4 us
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size <= MAX_BODY_BYTES:
             chunks.append(chunk)

@@ -10,7 +10,7 @@ def stream_headers(attachment: Attachment, tracker: ExecutionTracker, thread_id:
     headers = {
         "X-Thread-ID": thread_id,
         "X-Stream-ID": attachment.info.stream_id,
-        "X-Cache": attachment.cache.value,
+        "X-Cache": str(attachment.cache),
         "X-Stream-Retention": str(retention),
     }
     timing = tracker.server_timing(thread_id)
@@ -27,8 +27,8 @@ def limit_headers(verdict: Verdict) -> dict[str, str]:
     if not quotas:
         return {}
     return {
-        "RateLimit": ", ".join(_state(name, quota) for name, quota in quotas),
-        "RateLimit-Policy": ", ".join(f'"{name}";q={quota.limit};w={quota.window}' for name, quota in quotas),
+        "RateLimit": ", ".join([_state(name, quota) for name, quota in quotas]),
+        "RateLimit-Policy": ", ".join([f'"{name}";q={quota.limit};w={quota.window}' for name, quota in quotas]),
     }
 
 

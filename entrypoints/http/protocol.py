@@ -2,13 +2,14 @@
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 DIRECT = "headgate.direct"
 """The ASGI extension under which a request has its `DirectWriter`."""
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
 class Cork:
@@ -44,8 +45,10 @@ class Cork:
 class DirectWriter:
     """Writes pieces of a response that ASGI has begun straight to the connection, and can drop it.
 
-    ASGI's `send` costs a dictionary and five nested coroutines a piece; it can close a connection, which waits for what
-    is unsent, and not abort it (S11).
+    ASGI's `send` costs a dictionary and five nested coroutines a piece, and looks at each header with two regular
+    expressions; it can close a connection, which waits for what is unsent, and not abort it (S11). What is done here
+    for a head and an end, with the cycle's own attributes, is what uvicorn's `send` does; where there is more to do
+    (`access_log`, HEAD, a client that does not take what it is sent), it is left to that.
     """
 
     __slots__ = ("_cork", "_cycle", "_transport", "gone")
@@ -80,6 +83,42 @@ class DirectWriter:
         cycle = self._cycle()
         return cycle is None or cycle.disconnected
 
+    def begin(self, headers: Mapping[str, str], more: bytes) -> bool:
+        """The head of a 200 whose body comes in chunks: these headers, and `more` lines of them. False, and nothing was
+        written, if ASGI has to do it. Raises `RuntimeError` for a header with a line end in it."""
+        cycle = self._cycle()
+        if (
+            cycle is None
+            or cycle.response_started
+            or cycle.disconnected
+            or cycle.flow.write_paused
+            or cycle.access_log
+            or cycle.scope["method"] == "HEAD"
+        ):
+            return False
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if not lines.count("\r") == lines.count("\n") == len(headers):
+            raise RuntimeError("a header with a line end in it")
+        cycle.response_started = cycle.chunked_encoding = True
+        cycle.waiting_for_100_continue = False
+        defaults = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+        last = CHUNKED if cycle.keep_alive else b"connection: close\r\n" + CHUNKED
+        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b%b" % (defaults, lines.encode("latin-1"), more, last))
+        return True
+
+    def finish(self) -> bool:
+        """The end of the body. False, and nothing was written, if ASGI has to do it."""
+        cycle = self._cycle()
+        if cycle is None or not self.write(b""):
+            return False
+        cycle.transport.write(b"0\r\n\r\n")
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
+
     def write(self, body: bytes) -> bool:
         """One piece as an HTTP chunk. False, and nothing was written, unless the head is out, the client takes what it
         is sent, and is there."""
@@ -93,7 +132,7 @@ class DirectWriter:
         ):
             return False
         if body:  # an empty chunk would be the end
-            self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
 
     def abort(self) -> None:

@@ -102,10 +102,9 @@ class StreamResponse(EventSourceResponse):
         preamble: bytes = b"",
         error: ErrorResponse | None = None,
     ) -> None:
-        # What the base class's own constructor would leave to be used, its headers made once instead of each time.
+        # What the base class's own constructor would leave to be used.
         self.status_code, self.background = 200, None
-        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        self.raw_headers += stock_headers(encoder.media_type)
+        self._own_headers = headers
         self._streams = streams
         self._attachment = attachment
         self._encoder = encoder
@@ -133,7 +132,7 @@ class StreamResponse(EventSourceResponse):
                     if not self._started:
                         raise
                     await self._write(send, self._encoder.lost(failed(lost)))
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    await self._finish(send)
         finally:
             self._alarm.cancel()
             self._streams.remove(self)
@@ -158,12 +157,19 @@ class StreamResponse(EventSourceResponse):
             await self._start(send)
         await self._copy(connection, batch, send)
         if not connection.gone:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._finish(send)
 
     async def _start(self, send: Send) -> None:
         self._started = True
-        headers, self.raw_headers = self.raw_headers, []  # 1.4 KB of an open stream
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        headers, self._own_headers = self._own_headers, {}  # 1 KB of an open stream
+        if self._direct is None or not self._direct.begin(headers, stock_lines(self._encoder.media_type)):
+            raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+            raw += stock_headers(self._encoder.media_type)
+            await send({"type": "http.response.start", "status": 200, "headers": raw})
+
+    async def _finish(self, send: Send) -> None:
+        if self._direct is None or not self._direct.finish():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _copy(self, connection: ReaderConnection, batch: Batch | None, send: Send) -> None:
         """From the log to the client: what `_push` has not written already."""
@@ -206,7 +212,8 @@ class StreamResponse(EventSourceResponse):
             self._alarm.at = now + streams.send_timeout
             self._sending = True
             piece = body[start : start + MAX_WRITE]
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if self._direct is None or not self._direct.write(piece):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             self._sending = False
         self._alarm.at = now + streams.heartbeat
 
@@ -229,3 +236,9 @@ class StreamResponse(EventSourceResponse):
 def stock_headers(media_type: str) -> list[tuple[bytes, bytes]]:
     """The headers of every event stream, as sse-starlette has them."""
     return EventSourceResponse(iter(()), media_type=media_type).raw_headers
+
+
+@lru_cache(maxsize=8)
+def stock_lines(media_type: str) -> bytes:
+    """The same as they stand in a head."""
+    return b"".join([b"%b: %b\r\n" % header for header in stock_headers(media_type)])

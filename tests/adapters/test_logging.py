@@ -209,6 +209,12 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
     }
 
 
+def test_the_canonical_line_is_of_the_level_info() -> None:
+    stream = configured("warning")
+    StructlogRecorder().record(RECORD)
+    assert stream.getvalue() == ""
+
+
 def test_a_store_s_going_and_coming_are_lines() -> None:
     stream = configured()
     log_redis_state(serves=False, reason="TIMEOUT")

@@ -167,7 +167,7 @@ async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[t
         assert await read_to_end(await follow(log, stream_id=name)) == [*events, END]
 
 
-async def test_a_read_that_is_offered_batches_gets_what_is_more_than_one() -> None:
+async def test_more_than_one_read_takes_is_not_offered_but_read() -> None:
     log = MemoryStreamLog(ManualClock(), max_bytes=10**6)
     lease = await log.open(info())
     reader, offered = await follow(log), list[int]()
@@ -178,8 +178,14 @@ async def test_a_read_that_is_offered_batches_gets_what_is_more_than_one() -> No
 
     reading = await waiting_read(reader, take)
     log.append(lease, deltas(300))
-    assert await result(reading) == Batch(256, deltas(44, first=256))
+    assert await result(reading) == Batch(0, deltas(256))
+    assert await reader.read(take) == Batch(256, deltas(44, first=256))
+    assert offered == []
+    reading = await waiting_read(reader, take)
+    log.append(lease, deltas(256, first=300))
     assert offered == [256]
+    reader.close()
+    assert await result(reading) is None
 
 
 def test_a_stream_is_dropped_once() -> None:

@@ -138,7 +138,7 @@ class TakenElsewhere(MemorySlots):
         return not self.taken and await super().acquire(caller, holder)
 
     async def release(self, holder: str) -> bool:
-        return await super().release(holder) and self.awaited
+        return await super().release(holder) or self.awaited
 
 
 def fleet_admission() -> tuple[Admission, TakenElsewhere, MemoryMessageQueue, ManualClock]:

@@ -34,7 +34,7 @@ def test_what_is_added_comes_behind_and_what_is_split_off_was_in_front(
     one.extend(others)
     two.extend(columns(others))
     assert one == two == events + others
-    assert one.page(count, 3) == (events + others)[count : count + 3]
+    assert one[count : count + 3] == (events + others)[count : count + 3]
     assert one.split(count) == (events + others)[:count]
     assert one == (events + others)[count:]
 

@@ -100,6 +100,8 @@ async def test_it_waits_for_its_turn_and_its_slot_like_any_other() -> None:
     assert queue.other is not None
     holder.close()
     house.fleet.elsewhere = False  # type: ignore[union-attr]
+    await house.clock.advance(0)
+    house.admission.poke()  # as the fleet's slots do when one comes back
     await house.pass_time(6)
     assert isinstance((await events_of(house))[-1], Complete)
 

@@ -1,7 +1,7 @@
 """The response itself, with time in hand: headers that wait, heartbeats, stalled clients (S10, S11)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -55,12 +55,19 @@ class Client:
         if self.gone is not None:
             self.gone()
 
-    @property
-    def ready(self) -> bool:
-        return self.takes.is_set() and bool(self.sent)
+    def begin(self, headers: Mapping[str, str], more: bytes) -> bool:
+        if self.takes.is_set():
+            self.sent.append({"type": "http.response.start", "status": 200, "headers": [headers, more]})
+        return self.takes.is_set()
 
-    def write(self, body: bytes) -> None:
-        self.sent.append({"type": "http.response.body", "body": body, "more_body": True})
+    def write(self, body: bytes) -> bool:
+        if self.takes.is_set() and self.sent:
+            self.sent.append({"type": "http.response.body", "body": body, "more_body": True})
+            return True
+        return False
+
+    def finish(self) -> bool:
+        return False
 
     def uncork(self) -> None:
         """Nothing is held back: this is not the server."""

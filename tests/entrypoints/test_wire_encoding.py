@@ -136,14 +136,14 @@ any_event = st.one_of(
 )
 
 
-@given(st.lists(any_event, max_size=12), st.integers(0, 12))
-def test_bytes_do_not_depend_on_where_a_reader_began_s3(events: list[Event], cut: int) -> None:
+@given(st.lists(any_event, max_size=12), st.integers(0, 12), st.sampled_from([0, 1_018, 10**6]))
+def test_bytes_do_not_depend_on_where_a_reader_began_s3(events: list[Event], cut: int, first: int) -> None:
     """Nor on how many events are written at once."""
     for encoder in (NativeEncoder(INFO), OpenAIEncoder(INFO, include_usage=True)):
-        whole = encoder.encode(Batch(0, events))
-        events_before = encoder.encode(Batch(0, events[:cut]))
-        assert whole == events_before + encoder.encode(Batch(len(events[:cut]), events[cut:]))
-        assert whole == b"".join(encoder.encode(Batch(seq, [event])) for seq, event in enumerate(events))
+        whole = encoder.encode(Batch(first, events))
+        events_before = encoder.encode(Batch(first, events[:cut]))
+        assert whole == events_before + encoder.encode(Batch(first + len(events[:cut]), events[cut:]))
+        assert whole == b"".join(encoder.encode(Batch(first + seq, [event])) for seq, event in enumerate(events))
 
 
 def test_farewells_keep_the_last_id() -> None:
