@@ -209,6 +209,14 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
     }
 
 
+def test_the_line_of_a_request_that_no_stage_was_timed_of_has_none() -> None:
+    stream = configured()
+    StructlogRecorder().record(RECORD._replace(stages=(), usage=None, first_event_seconds=None))
+    (line,) = lines(stream)
+    assert "stages_ms" not in line
+    assert (line["prompt_tokens"], line["first_event_ms"]) == (None, None)
+
+
 def test_the_canonical_line_is_of_the_level_info() -> None:
     stream = configured("warning")
     StructlogRecorder().record(RECORD)

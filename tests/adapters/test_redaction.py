@@ -373,6 +373,17 @@ def test_a_field_that_was_seen_before_is_redacted_when_its_value_is_new() -> Non
         }
 
 
+def test_names_that_tell_hide_their_values_each_time_and_few_names_are_remembered(redactor: Redactor) -> None:
+    for _ in range(3):
+        assert redactor(None, "info", {"password": "fine", "a@b.co": "fine"}) == {
+            "password": "[REDACTED:key]",
+            "[REDACTED:email]": "fine",
+        }
+    for number in range(2_000):
+        assert redactor(None, "info", {f"field {number}": "fine"}) == {f"field {number}": "fine"}
+    assert len(redactor._plain) <= 1_024
+
+
 @pytest.mark.parametrize(
     ("name", "own"),
     [("thread_id", "t_4111111111111111" + "a" * 8), ("stream_id", "s_4111111111111111" + "-" * 8)],

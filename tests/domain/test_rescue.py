@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.providers.demo_scripts import Script, text_pieces
-from domain.delta import Delta, ToolCallDelta, Usage
+from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
 from domain.errors import ProviderConnectionError, ProviderRequestError, ProviderUnavailableError
 from domain.events import columns
 from domain.model import Complete, CompletionRequest, Event, Failed, Lease, Message, Outcome
@@ -226,6 +226,17 @@ def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)
     one = Progress(job("acme", "s")._replace(request=CompletionRequest("m", messages)), Lease("s", 1))
     one.take(columns([Delta(text) for text in texts]))
     return one
+
+
+def test_a_batch_counts_as_its_events_do() -> None:
+    tool = Delta("", tool_calls=(ToolCallDelta(0),))
+    events = columns([Delta.shaped("a", PLAIN), Delta.shaped("bc", PLAIN), tool, Delta.shaped("d", PLAIN)])
+    whole, single = Progress(job("acme", "s"), Lease("s", 1)), Progress(job("acme", "s"), Lease("s", 1))
+    whole.take(events)
+    for number in range(len(events)):
+        single.take(events[number : number + 1])
+    assert whole.answer == single.answer == events
+    assert (whole.characters, whole.calls_tools) == (single.characters, single.calls_tools) == (4, True)
 
 
 def test_the_beginning_of_an_answer_ends_without_white_space_r6() -> None:
