@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeAlias, TypeVar, cast, overload
 
 from domain.delta import Delta, Shape
-from domain.model import Event, Status, Terminal
+from domain.model import Complete, Event, Status, Terminal
 
 E = TypeVar("E", bound=Event)
 Kind: TypeAlias = Shape | Status | Terminal
@@ -66,9 +66,23 @@ class Events(Sequence[E], Generic[E]):
         return first
 
 
+class Answer(Events[Delta | Complete]):
+    """A complete answer, fit to be replayed: its deltas, then its end. `size` is its weight in bytes.
+
+    Nobody changes it any more: the cache, the streams that replay it and their readers share it.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self, events: Sequence[Delta | Complete], size: int) -> None:
+        given = columns(events)
+        super().__init__(given.texts, given.kinds)
+        self.size = size
+
+
 def columns(events: Sequence[E]) -> Events[E]:
     """The same events in columns; those that are, as they are."""
-    if type(events) is Events:
+    if isinstance(events, Events):
         return events
     texts: list[str] = []
     kinds: list[Kind] = []

@@ -150,13 +150,6 @@ class Lease(NamedTuple):
     fence: int
 
 
-class Answer(NamedTuple):
-    """A complete answer, fit to be replayed: its deltas, then its end. `size` is its weight in bytes."""
-
-    events: Sequence[Delta | Complete]
-    size: int
-
-
 class Cost(NamedTuple):
     """What a request takes from its caller's limits."""
 

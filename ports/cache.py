@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from domain.model import Answer
+from domain.events import Answer
 
 
 class Cache(Protocol):

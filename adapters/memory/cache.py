@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from domain.model import Answer
+from domain.events import Answer
 from ports.cache import Cache
 from ports.clock import Clock
 from ports.occupancy import Occupancy

@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from domain.delta import Shape
 from domain.errors import StreamNotResumableError
-from domain.events import Events
+from domain.events import Answer, Events
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from ports.stream_log import Reader
 
 MAX_READ = 256
+MAX_WHOLE = 1 << 17
+"""Bytes of an answer from the cache that is read in one piece."""
 _new_batch = tuple.__new__  # without the frame of a NamedTuple's own
 
 
@@ -64,7 +66,7 @@ class MemoryReader(Reader):
     @property
     def ended(self) -> bool:
         """Whether the stream is closed and all of it was read, or seen before."""
-        return self._stream.closed and self._next == len(self._stream.events)
+        return self._stream.closed and self._next == len(self._stream.events.kinds)
 
     @property
     def resumable(self) -> bool:
@@ -79,19 +81,21 @@ class MemoryReader(Reader):
 
     async def read(self, take: Callable[[Batch], bool] | None = None) -> Batch | None:
         """The next events. None, without waiting, once the reader is closed or at the end."""
-        stream = self._stream
-        if self._next == len(stream.events) and not (self._nudged or self._closed or stream.closed or stream.lost):
+        stream, first = self._stream, self._next
+        if first == len(stream.events.kinds) and not (self._nudged or self._closed or stream.closed or stream.lost):
             await self._wait(take)
+            first = self._next
         if self._closed:
             return None
-        first = self._next
-        events = stream.events[first : first + MAX_READ]
-        if not events:
+        events = stream.events
+        if first or type(events) is not Answer or events.size > MAX_WHOLE:
+            events = events[first : first + MAX_READ]
+        if not events.kinds:
             if stream.lost:
                 raise StreamNotResumableError("The rest of this stream is lost.", thread_id=self.info.thread_id)
             self._nudged = False
             return None
-        self._next = first + len(events)
+        self._next = first + len(events.kinds)
         return Batch(first, events)
 
     async def _wait(self, take: Callable[[Batch], bool] | None) -> None:

@@ -1,11 +1,12 @@
 """The stream log in memory: one process is the whole fleet."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_store import StreamStore
 from domain.errors import StreamNotResumableError
-from domain.events import Events, columns
+from domain.events import Answer, Events, columns
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
 from ports.occupancy import Occupancy
@@ -43,8 +44,11 @@ class MemoryStreamLog(StreamLog, Occupancy):
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
         given = events if type(events) is Events else columns(events)
         self._store.reserve(stream, given)
-        stream.events.texts += given.texts
-        stream.events.kinds += given.kinds
+        if type(given) is Answer and not stream.events.kinds:
+            stream.events = cast("Events[Event]", given)  # nobody changes either any more
+        else:
+            stream.events.texts += given.texts
+            stream.events.kinds += given.kinds
         if given.kinds and isinstance(given.kinds[-1], TERMINAL):
             self._store.close(stream)
         if stream.waiting:

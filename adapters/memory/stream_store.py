@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from adapters.memory.stream import MemoryStream
 from domain.delta import Shape
 from domain.errors import StreamLogFullError
-from domain.events import Events
+from domain.events import Answer, Events
 from domain.model import Event
 from domain.weight import EVENT_OVERHEAD, weight
 from ports.clock import Clock
@@ -69,7 +69,7 @@ class StreamStore(Generic[Kept]):
         if len(kinds) == 1 and kinds[0] is stream.shape:  # the path of each event
             size = EVENT_OVERHEAD + len(events.texts[0])
         else:
-            size = weight(events, stream.shape)
+            size = events.size if type(events) is Answer else weight(events, stream.shape)
             if not size:
                 return
         if stream.size + size > self._max_stream_bytes:

@@ -1,24 +1,22 @@
 """Answers as bytes, for a cache that other versions of Headgate, and others, write to as well.
 
-One byte of version, one that says whether the rest is compressed (zlib), then the answer's size in eight bytes and its
-events.
+One byte of version, one that says whether the rest is compressed (zlib), then the answer's events.
 """
 
-import struct
 import zlib
 from typing import cast
 
 from adapters.redis.event_codec import UnreadableEventsError, decode_events, encode_events
 from domain.delta import Delta, Shape
-from domain.events import Events
-from domain.model import Answer, Complete
+from domain.events import Answer, Events
+from domain.model import Complete
+from domain.weight import weight
 
 VERSION = 3
 HEADER_BYTES = 2
 COMPRESS_ABOVE = 1 << 10
 """Bytes; below, compression saves less than it costs."""
 _PLAIN, _ZLIB = 0, 1
-_SIZE = struct.Struct(">Q")
 
 
 class UnreadableEntryError(Exception):
@@ -27,7 +25,7 @@ class UnreadableEntryError(Exception):
 
 def encode(answer: Answer, max_bytes: int) -> bytes | None:
     """The answer as bytes, None if they are more than `max_bytes` before compression; HEADER_BYTES come on top."""
-    body = _SIZE.pack(answer.size) + encode_events(answer.events)
+    body = encode_events(answer)
     if len(body) > max_bytes:
         return None
     if len(body) > COMPRESS_ABOVE and len(packed := zlib.compress(body, level=1)) < len(body):
@@ -45,13 +43,13 @@ def decode(entry: bytes, max_bytes: int) -> Answer:
         raise UnreadableEntryError("not an entry of this version")
     try:
         body = _unpacked(entry[HEADER_BYTES:], max_bytes) if entry[1] == _ZLIB else entry[HEADER_BYTES:]
-        events = decode_events(memoryview(body)[_SIZE.size :])
-        (size,) = _SIZE.unpack_from(body)
-    except (UnreadableEventsError, zlib.error, struct.error) as error:
+        events = decode_events(body)
+    except (UnreadableEventsError, zlib.error) as error:
         raise UnreadableEntryError(f"corrupt: {type(error).__name__}") from None
     if not set(map(type, events.kinds)) <= {Shape, Complete}:
         raise UnreadableEntryError("holds what no answer holds")
-    return Answer(cast("Events[Delta | Complete]", events), size)
+    answer = cast("Events[Delta | Complete]", events)
+    return Answer(answer, weight(answer))
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

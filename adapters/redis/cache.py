@@ -6,7 +6,7 @@ from adapters.redis.answer_codec import HEADER_BYTES, VERSION, UnreadableEntryEr
 from adapters.redis.client import HOT_SECONDS, RedisClient
 from adapters.redis.errors import RedisClientError, RedisRefusedError
 from domain.errors import CacheConnectionError, CacheError
-from domain.model import Answer
+from domain.events import Answer
 from ports.cache import Cache
 
 PREFIX = f"headgate:cache:{VERSION}:"

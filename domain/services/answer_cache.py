@@ -7,8 +7,8 @@ from hashlib import blake2b
 from domain import stages
 from domain.delta import Delta
 from domain.errors import CacheError
-from domain.events import Events
-from domain.model import Answer, CacheStatus, Caller, Complete, CompletionRequest, Json
+from domain.events import Answer, Events, columns
+from domain.model import CacheStatus, Caller, Complete, CompletionRequest, Json
 from domain.services.execution_tracker import ExecutionTracker
 from domain.weight import weight
 from ports.cache import Cache
@@ -64,9 +64,8 @@ class AnswerCache:
         """Stores a complete answer in both tiers, unless it is one that must not be (K1)."""
         if complete.finish_reason in UNFIT:
             return
-        events: Events[Delta | Complete] = Events([], [])
-        events.extend(deltas)
-        events.extend([complete])
+        given = columns(deltas)
+        events: Events[Delta | Complete] = Events([*given.texts, ""], [*given.kinds, complete])
         answer = Answer(events, weight(events))
         await _put(self._l1, key, answer, self._policy.ttl_seconds)
         if self._l2 is not None:

@@ -13,9 +13,9 @@ from domain.errors import (
     StreamNotFoundError,
     StreamNotResumableError,
 )
+from domain.events import Answer
 from domain.jobs import Job
 from domain.model import (
-    Answer,
     CacheStatus,
     CallContext,
     Caller,
@@ -231,7 +231,7 @@ class StreamService:
     ) -> Attachment:
         """A stored answer as a stream of its own (K3)."""
         info = self._new_stream(request, context)
-        self._log.append(await self._log.open(info), answer.events)
+        self._log.append(await self._log.open(info), answer)
         self._record(info, context, tier, Outcome.SERVED, started)
         return await self._follow(info, context, tier, None, None)
 

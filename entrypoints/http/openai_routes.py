@@ -14,11 +14,13 @@ from entrypoints.http.sse import StreamResponse
 from entrypoints.wire import json_text
 from entrypoints.wire.openai import OpenAIEncoder, decode_chat, models_object
 from entrypoints.wire.openai_plain import CompletionAssembler
+from entrypoints.wire.written_answers import WrittenAnswers
 
 
 def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge) -> APIRouter:
     """The routes, bound to the service."""
     router = APIRouter(tags=["OpenAI"])
+    written = WrittenAnswers()
 
     @router.post("/v1/chat/completions", summary="A chat completion, streamed or plain")
     async def chat(request: Request) -> Response:
@@ -37,7 +39,7 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
             return PlainResponse(attachment, CompletionAssembler(attachment.info), headers, error)
         usage = "&include_usage=true" if call.include_usage else ""
         headers["Content-Location"] = f"/v1/streams/{attachment.info.stream_id}?dialect=openai{usage}"
-        encoder = OpenAIEncoder(attachment.info, include_usage=call.include_usage)
+        encoder = OpenAIEncoder(attachment.info, include_usage=call.include_usage, written=written)
         return StreamResponse(edge.streams, attachment, encoder, headers, error=error)
 
     @router.get("/v1/models", summary="The public model names")

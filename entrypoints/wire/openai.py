@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 
 from domain.delta import Dialect, Shape, Usage
 from domain.errors import InvalidTypeError
-from domain.events import Events, Kind, columns
+from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
+from entrypoints.wire.written_answers import WrittenAnswers
 
 # Everything else in the body goes into `options`: known or not, it reaches the provider.
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+_MARK = "\0"  # JSON has none
 _NUMBERS = tuple(map(str, range(1024)))  # making them is a third of encoding an answer
 
 
@@ -44,42 +46,60 @@ class OpenAIEncoder:
 
     media_type = "text/event-stream; charset=utf-8"
 
-    def __init__(self, info: StreamInfo, *, include_usage: bool) -> None:
+    def __init__(self, info: StreamInfo, *, include_usage: bool, written: WrittenAnswers | None = None) -> None:
         self._info = info
         self._epoch = info.epoch.encode("ascii")
         self._include_usage = include_usage
+        self._written = written
 
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE; empty if there is nothing in it for this client."""
         given = batch.events
+        if type(given) is Answer and self._written is not None:
+            return self._replayed(given, self._written)
         events = given if type(given) is Events else columns(given)
         if len(events.kinds) == 1:
             return self._block(batch.first, events.texts[0], events.kinds[0])
         shape = self._common_shape(events.kinds)
         if shape is None:
             return self._blocks(batch.first, events)
-        begin, end = events.kinds.index(shape), len(events)
+        begin, end = events.kinds.index(shape), len(events.kinds)
         while events.kinds[end - 1] is not shape:
             end -= 1
         if events.kinds.count(shape) != end - begin:
             return self._blocks(batch.first, events)
-        before, after = events[:begin], events[end:]
-        run = self._run(batch.first + begin, events.texts[begin:end], shape)
-        return self._blocks(batch.first, before) + run + self._blocks(batch.first + end, after)
+        return self._run(batch.first, events, shape, begin, end)
 
-    def _run(self, first: int, texts: list[str], shape: Shape) -> bytes:
-        """Texts of one shape. Laid out in columns and joined once: half of what a format for each of them takes."""
-        count, end, tail = len(texts), first + len(texts), (shape.tail or b"").decode()
+    def _run(self, first: int, events: Events[Event], shape: Shape, begin: int, end: int) -> bytes:
+        """Events of which all from `begin` to `end` have one shape. Laid out in columns and joined once: half of what a
+        format for each of them takes."""
+        count, tail, epoch = end - begin, (shape.tail or b"").decode(), self._info.epoch
+        last = first + end
         pieces = [""] * (4 * count)
-        pieces[::4] = _NUMBERS[first:end] if end <= len(_NUMBERS) else map(str, range(first, end))
+        pieces[::4] = _NUMBERS[first + begin : last] if last <= len(_NUMBERS) else map(str, range(first + begin, last))
         pieces[1::4] = [f"\ndata: {shape.head.decode()}"] * count
-        pieces[2::4] = texts
-        pieces[3::4] = [f"{tail}\n\nid: {self._info.epoch}-"] * count
-        pieces[-1] = f"{tail}\n\n"  # behind the last one no other begins
-        return f"id: {self._info.epoch}-{''.join(pieces)}".encode("utf-8", "surrogateescape")
+        pieces[2::4] = events.texts[begin:end]
+        pieces[3::4] = [f"{tail}\n\nid: {epoch}-"] * count
+        before, after = self._blocks(first, events[:begin]), self._blocks(last, events[end:])
+        # The others go in with the rest: each that is joined on later copies the whole.
+        pieces[0] = f"{before.decode('utf-8', 'surrogateescape')}id: {epoch}-{pieces[0]}"
+        pieces[-1] = f"{tail}\n\n{after.decode('utf-8', 'surrogateescape')}"
+        return "".join(pieces).encode("utf-8", "surrogateescape")
 
     def _blocks(self, first: int, events: Events[Event]) -> bytes:
         return b"".join(map(self._block, count(first), events.texts, events.kinds))
+
+    def _replayed(self, answer: Answer, written: WrittenAnswers) -> bytes:
+        """A whole answer from the cache. In what a provider of this dialect wrote, only the epoch is the stream's."""
+        pieces = written.get(answer, include_usage=self._include_usage)
+        if pieces is None:
+            events: Events[Event] = Events(list(answer.texts), list(answer.kinds))
+            if any(type(kind) is Shape and kind.dialect is not Dialect.OPENAI for kind in answer.kinds):
+                return self.encode(Batch(0, events))
+            marked = OpenAIEncoder(self._info._replace(epoch=_MARK), include_usage=self._include_usage)
+            pieces = marked.encode(Batch(0, events)).split(_MARK.encode())
+            written.put(answer, pieces, include_usage=self._include_usage)
+        return self._epoch.join(pieces)
 
     @staticmethod
     def _common_shape(kinds: Sequence[Kind]) -> Shape | None:

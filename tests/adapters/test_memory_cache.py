@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.manual_clock import ManualClock
-from domain.model import Answer, Complete
+from domain.events import Answer
+from domain.model import Complete
 
 
 def answer(number: int, size: int) -> Answer:

@@ -13,7 +13,8 @@ from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.observability.exposition import ProcessExposition
 from adapters.observability.gauges import GAUGES, GaugeCollector
-from domain.model import Answer, BreakerState, Caller, Cost, StreamInfo, Tier
+from domain.events import Answer
+from domain.model import BreakerState, Caller, Cost, StreamInfo, Tier
 from tests.jobs import message
 
 CALLER = Caller("acme")

@@ -18,7 +18,8 @@ from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
 from domain.delta import Delta, Dialect, ToolCallDelta, Usage
 from domain.errors import CacheConnectionError, CacheError
-from domain.model import Answer, Complete
+from domain.events import Answer
+from domain.model import Complete
 from tests.loop_time import loop_time
 from tests.redis_cases import redis_client
 from tests.redis_server import RedisServer

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.delta import Delta, Dialect, ToolCallDelta, Usage
-from domain.model import Answer, Complete
+from domain.events import Answer
+from domain.model import Complete
 from tests.contracts.cases import OpenCache
 
 

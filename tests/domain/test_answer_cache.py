@@ -6,7 +6,8 @@ from adapters.memory.cache import MemoryCache
 from adapters.memory.manual_clock import ManualClock
 from domain.delta import Delta
 from domain.errors import CacheConnectionError
-from domain.model import Answer, CacheStatus, Caller, Complete
+from domain.events import Answer
+from domain.model import CacheStatus, Caller, Complete
 from domain.services.answer_cache import AnswerCache, CachePolicy, request_key
 from domain.services.execution_tracker import ExecutionTracker
 from ports.cache import Cache
@@ -43,7 +44,7 @@ async def test_an_answer_of_l2_is_a_hit_and_comes_into_l1() -> None:
     cache, tracker = tiers(l1, l2)
     found = await cache.get("k", "t")
     assert found is not None
-    assert (found[0].events, found[1]) == ((*DELTAS, COMPLETE), CacheStatus.HIT_L2)
+    assert (list(found[0]), found[1]) == ([*DELTAS, COMPLETE], CacheStatus.HIT_L2)
     again = await cache.get("k", "t")
     assert again is not None
     assert again[1] is CacheStatus.HIT_L1
