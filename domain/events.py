@@ -59,12 +59,6 @@ class Events(Sequence[E], Generic[E]):
         self.texts += others.texts
         self.kinds += others.kinds
 
-    def split(self, count: int) -> "Events[E]":
-        """Takes the first ones out."""
-        first = self[:count]
-        del self.texts[:count], self.kinds[:count]
-        return first
-
 
 class Answer(Events[Delta | Complete]):
     """A complete answer, fit to be replayed: its deltas, then its end. `size` is its weight in bytes.

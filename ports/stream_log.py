@@ -34,7 +34,8 @@ class Reader(Protocol):
 
     @abstractmethod
     async def read(self, take: Callable[[Batch], bool] | None = None) -> Batch | None:
-        """The next events, as soon as there are any; at most 256 at once. None after a nudge, a `close`, or the end.
+        """The next events, as soon as there are any; at most 256 at once, but that a replayed `Answer` may come whole:
+        then it is the batch's `events`, not to be changed. None after a nudge, a `close`, or the end.
 
         While it waits, `take` is offered each batch in the moment in which it is there, without a task being woken; it
         must be quick and never raise. What it declines by False, `read` returns, and so it does with the last batch of
@@ -76,11 +77,11 @@ class StreamLog(Protocol):
     @abstractmethod
     def append(self, lease: Lease, events: Sequence[Event]) -> None:
         """Takes the events; readers see them once they are in the log, which may be after it returns: many go there
-        together. A terminal event (only ever the last) closes the stream in the same step.
+        together. A terminal event (only ever the last) closes the stream in the same step. Events are copied; an
+        `Answer`, which nobody changes, may be kept as it is.
 
-        Raises `StreamLogFullError`, if the events do not fit (a
-        terminal event always fits), and `StreamNotResumableError` if the stream is closed or no longer the lease's,
-        as far as is known by then.
+        Raises `StreamLogFullError`, if the events do not fit (a terminal event always fits), and
+        `StreamNotResumableError` if the stream is closed or no longer the lease's, as far as is known by then.
         """
 
     @abstractmethod

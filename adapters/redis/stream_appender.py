@@ -93,7 +93,7 @@ class StreamAppender:
 
     def append(self, mirror: StreamMirror, events: Events[Event]) -> None:
         """Takes events: readers see them when the log has them, or at once while it cannot be written."""
-        mirror.pending.extend(events)
+        mirror.take_in(events)
         if not mirror.resumable:
             self._show(mirror, len(events))
         self._submit(mirror)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
 from adapters.memory.stream import MemoryReader, MemoryStream
 from domain.delta import Shape
-from domain.events import Events
+from domain.events import Answer, Events
 from domain.model import TERMINAL, Event, Position, StreamInfo
 
 META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim:", "headgate:process:"
@@ -66,14 +67,14 @@ class StreamMirror(MemoryStream):
     @property
     def length(self) -> int:
         """All events, pending ones too."""
-        return len(self.events) + len(self.pending)
+        return len(self.events.kinds) + len(self.pending.kinds)
 
     def unsent(self) -> Events[Event]:
-        """The next events for the log: as many as may go in one piece."""
-        seen = len(self.events)
+        """The next events for the log: as many as may go in one piece. To be used before there are others."""
+        seen = len(self.events.kinds)
         events = self.pending if self.acked >= seen else self.events[self.acked : self.acked + MAX_PIECE_EVENTS]
-        if len(events) <= MAX_PIECE_EVENTS and self.size <= MAX_PIECE_BYTES:
-            return events[:]  # all of the stream is less than a piece may be
+        if len(events.kinds) <= MAX_PIECE_EVENTS and self.size <= MAX_PIECE_BYTES:
+            return events  # all of the stream is less than a piece may be
         size, last = 0, None
         for count, (text, kind) in enumerate(zip(events.texts, events.kinds, strict=True)):
             size += len(text)
@@ -82,19 +83,33 @@ class StreamMirror(MemoryStream):
                 size += len(kind.head) + len(kind.tail or b"")
             if count == MAX_PIECE_EVENTS or (count and size > MAX_PIECE_BYTES):
                 return events[:count]
-        return events[:]
+        return events
+
+    def take_in(self, events: Events[Event]) -> None:
+        """More that is on its way to the log."""
+        if type(events) is Answer and not self.length:
+            self.pending = cast("Events[Event]", events)  # nobody changes either any more
+        else:
+            self.pending.extend(events)
 
     def show(self, count: int) -> bool:
         """Lets readers see the first `count` pending events; whether the stream is at its end with them."""
-        shown = self.pending.split(count)
-        self.events.extend(shown)
-        if not self.pending and self.settled is not None:
+        pending = self.pending
+        if count == len(pending.kinds):
+            shown, self.pending = pending, Events([], [])
+        else:
+            shown, self.pending = pending[:count], pending[count:]
+        if isinstance(shown, Answer):
+            self.events = cast("Events[Event]", shown)
+        else:
+            self.events.extend(shown)
+        if not self.pending.kinds and self.settled is not None:
             self.settled.set_result(None)
             self.settled = None
-        if shown:
+        if shown.kinds:
             self.closed = isinstance(shown.kinds[-1], TERMINAL)  # before a reader sees the event: it is the last
             self.wake(shown)
-        return bool(shown) and self.closed
+        return bool(shown.kinds) and self.closed
 
     async def settle(self) -> None:
         """Returns when nothing is pending. The client's deadlines bound that: then all is shown, in the log or not."""

@@ -1,15 +1,18 @@
 """The contract of the stream log port, by examples: what is written, kept, bounded and shared."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from domain.delta import Delta
 from domain.errors import StreamLogFullError, StreamNotResumableError
-from domain.model import Batch, Cancelled, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
+from domain.events import Answer, columns
+from domain.model import Batch, Cancelled, Complete, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
+from domain.weight import weight
 from ports.stream_log import StreamLog
 from tests.contracts.cases import OpenStreamLog
-from tests.contracts.events import END, append, deltas, follow, info, read, read_to_end
+from tests.contracts.events import END, EPOCH, append, deltas, follow, info, read, read_to_end
 
 FAILED = Failed("stream_log_full", "The stream is longer than it may be.", retryable=True)
 TERMINALS: list[Event] = [END, FAILED, Cancelled("requested")]
@@ -64,6 +67,38 @@ async def test_a_read_brings_256_events_at_most(open_stream_log: OpenStreamLog) 
         batches = [await reader.read() for _ in range(3)]
         assert [(batch.first, len(batch.events)) for batch in batches if batch] == [(0, 256), (256, 256), (512, 89)]
         assert reader.ended
+
+
+@pytest.mark.parametrize("count", [1, 100, 600, 3_000])
+async def test_an_answer_is_replayed_any_number_of_times_and_stays_as_it_is_k3(
+    open_stream_log: OpenStreamLog, count: int
+) -> None:
+    def fresh() -> Answer:
+        events = cast("list[Delta | Complete]", [*deltas(count), END])
+        return Answer(events, weight(columns(events)))
+
+    async with open_stream_log() as (log, _):
+        answer = fresh()
+        for number in range(3):
+            lease = await log.open(info(f"s-{number}"))
+            early = await follow(log, stream_id=f"s-{number}")
+            await append(log, lease, answer)
+            for reader in (early, await follow(log, stream_id=f"s-{number}")):
+                assert await read_to_end(reader) == [*deltas(count), END]
+            last = await follow(log, Position(EPOCH, count - 1), f"s-{number}")
+            assert await read_to_end(last) == [END]
+            with pytest.raises(StreamNotResumableError):
+                await append(log, lease, deltas(1))
+        assert answer == fresh()
+
+
+async def test_an_answer_behind_other_events_is_appended_like_any(open_stream_log: OpenStreamLog) -> None:
+    async with open_stream_log() as (log, _):
+        lease, answer = await log.open(info()), Answer([Delta("1"), Delta("2"), END], 500)
+        await append(log, lease, deltas(1))
+        await append(log, lease, answer)
+        assert await read_to_end(await follow(log)) == [*deltas(3), END]
+        assert answer == [*deltas(2, first=1), END]
 
 
 async def test_the_lease_is_that_of_the_stream(open_stream_log: OpenStreamLog) -> None:

@@ -27,16 +27,12 @@ def test_as_a_sequence_they_are_the_list_of_the_events(events: list[Event], firs
 
 
 @given(some, some, st.integers(0, 9))
-def test_what_is_added_comes_behind_and_what_is_split_off_was_in_front(
-    events: list[Event], others: list[Event], count: int
-) -> None:
+def test_what_is_added_comes_behind(events: list[Event], others: list[Event], count: int) -> None:
     one, two = columns(events), columns(events)
     one.extend(others)
     two.extend(columns(others))
     assert one == two == events + others
     assert one[count : count + 3] == (events + others)[count : count + 3]
-    assert one.split(count) == (events + others)[:count]
-    assert one == (events + others)[count:]
 
 
 @given(some, some)

@@ -1,16 +1,19 @@
 """What the doors write obeys the EventSource standard for any text, and does not depend on where a reader began."""
 
 import json
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
+from domain.events import Answer
 from domain.model import Batch, Cancelled, Complete, Event, Failed, Status, StatusState, StreamInfo
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
 from entrypoints.wire.openai_plain import CompletionAssembler
+from entrypoints.wire.written_answers import WrittenAnswers
 from tests.event_source import EventSourceClient, parse
 
 INFO = StreamInfo("s_test", "0a1b2c3d", "fast", 1_700_000_000, "t_1")
@@ -144,6 +147,41 @@ def test_bytes_do_not_depend_on_where_a_reader_began_s3(events: list[Event], cut
         events_before = encoder.encode(Batch(first, events[:cut]))
         assert whole == events_before + encoder.encode(Batch(first + len(events[:cut]), events[cut:]))
         assert whole == b"".join(encoder.encode(Batch(first + seq, [event])) for seq, event in enumerate(events))
+
+
+def replays(written: WrittenAnswers, answer: Answer, *, include_usage: bool) -> None:
+    """What hits on it write, in streams of their own, is what is written without a memory."""
+    for epoch in ("0a1b2c3d", "ffffffff", "0a1b2c3d"):
+        info = INFO._replace(epoch=epoch)
+        plain = OpenAIEncoder(info, include_usage=include_usage).encode(Batch(0, list(answer)))
+        remembered = OpenAIEncoder(info, include_usage=include_usage, written=written)
+        assert remembered.encode(Batch(0, answer)) == plain
+        assert remembered.encode(Batch(0, list(answer))) == plain
+
+
+@given(st.lists(any_event.filter(lambda event: isinstance(event, Delta)), max_size=12))
+def test_a_hit_writes_what_the_one_before_it_wrote_k3(events: list[Event]) -> None:
+    """Whatever dialect its events are of; the stream's own name in it is the new one's."""
+    answer = Answer(cast("list[Delta]", [*events, Delta("", b'{"choices":[]}', Dialect.OPENAI, usage=USAGE)]), 1)
+    written = WrittenAnswers()
+    for include_usage in (True, False, True):
+        replays(written, answer, include_usage=include_usage)
+        replays(written, Answer(list(answer), 1), include_usage=include_usage)
+
+
+def test_written_answers_are_bounded() -> None:
+    written = WrittenAnswers(max_bytes=1_000)
+    answers = [Answer([Delta.shaped("x" * 100, SHAPES[0]), Complete("stop", None, "m", "p/m")], 1) for _ in range(20)]
+    for answer in answers:
+        replays(written, answers[0], include_usage=True)
+        replays(written, answer, include_usage=True)
+    assert written.get(answers[0], include_usage=True) is not None
+    assert written.get(answers[0], include_usage=False) is None
+    kept = [answer for answer in answers if written.get(answer, include_usage=True) is not None]
+    assert 2 <= len(kept) <= 6
+    huge = Answer([Delta.shaped("x" * 2_000, SHAPES[0])], 1)
+    replays(written, huge, include_usage=True)
+    assert written.get(huge, include_usage=True) is None
 
 
 def test_farewells_keep_the_last_id() -> None:
