@@ -66,12 +66,16 @@ class Answer(Events[Delta | Complete]):
     Nobody changes it any more: the cache, the streams that replay it and their readers share it.
     """
 
-    __slots__ = ("size",)
+    __slots__ = ("packed", "replayed", "size")
 
     def __init__(self, events: Sequence[Delta | Complete], size: int) -> None:
         given = columns(events)
         super().__init__(given.texts, given.kinds)
         self.size = size
+        self.replayed = False
+        """Whether it has been written for somebody: only what is asked for again is worth remembering as bytes."""
+        self.packed = b""
+        """As the adapters that store events keep them, once one has packed or unpacked it: a replay is stored too."""
 
 
 def columns(events: Sequence[E]) -> Events[E]:

@@ -6,7 +6,7 @@ One byte of version, one that says whether the rest is compressed (zlib), then t
 import zlib
 from typing import cast
 
-from adapters.redis.event_codec import UnreadableEventsError, decode_events, encode_events
+from adapters.redis.event_codec import KEPT_BYTES, UnreadableEventsError, decode_events, encode_events
 from domain.delta import Delta, Shape
 from domain.events import Answer, Events
 from domain.model import Complete
@@ -48,8 +48,10 @@ def decode(entry: bytes, max_bytes: int) -> Answer:
         raise UnreadableEntryError(f"corrupt: {type(error).__name__}") from None
     if not set(map(type, events.kinds)) <= {Shape, Complete}:
         raise UnreadableEntryError("holds what no answer holds")
-    answer = cast("Events[Delta | Complete]", events)
-    return Answer(answer, weight(answer))
+    answer = Answer(cast("Events[Delta | Complete]", events), weight(events))
+    if len(body) <= KEPT_BYTES:
+        answer.packed = body
+    return answer
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from domain.delta import Dialect, Shape, ToolCallDelta, Usage
-from domain.events import Events, columns
+from domain.events import Answer, Events, columns
 from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState, Terminal
 
 
@@ -69,14 +69,26 @@ _Row: TypeAlias = _StrictRow | _Loose
 
 _new_shape = tuple.__new__
 
+KEPT_BYTES = 16 << 10
+"""An answer that is larger is packed again each time."""
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Row])
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
     """The events in one piece."""
+    if type(events) is not Answer:
+        return _encode(columns(events))
+    if not events.packed:
+        packed = _encode(events)
+        if len(packed) > KEPT_BYTES:
+            return packed
+        events.packed = packed
+    return events.packed
+
+
+def _encode(given: Events[Event] | Answer) -> bytes:
     rows: list[Any] = []
-    given = columns(events)
     first = 0
     for kind, same in groupby(given.kinds):
         end = first + len(list(same))

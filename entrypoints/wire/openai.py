@@ -93,8 +93,9 @@ class OpenAIEncoder:
         """A whole answer from the cache. In what a provider of this dialect wrote, only the epoch is the stream's."""
         pieces = written.get(answer, include_usage=self._include_usage)
         if pieces is None:
-            events: Events[Event] = Events(list(answer.texts), list(answer.kinds))
-            if any(type(kind) is Shape and kind.dialect is not Dialect.OPENAI for kind in answer.kinds):
+            events: Events[Event] = Events(answer.texts, answer.kinds)
+            known, answer.replayed = answer.replayed, True
+            if not known or any(type(kind) is Shape and kind.dialect is not Dialect.OPENAI for kind in answer.kinds):
                 return self.encode(Batch(0, events))
             marked = OpenAIEncoder(self._info._replace(epoch=_MARK), include_usage=self._include_usage)
             pieces = marked.encode(Batch(0, events)).split(_MARK.encode())

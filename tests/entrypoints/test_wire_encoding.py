@@ -151,7 +151,7 @@ def test_bytes_do_not_depend_on_where_a_reader_began_s3(events: list[Event], cut
 
 def replays(written: WrittenAnswers, answer: Answer, *, include_usage: bool) -> None:
     """What hits on it write, in streams of their own, is what is written without a memory."""
-    for epoch in ("0a1b2c3d", "ffffffff", "0a1b2c3d"):
+    for epoch in ("0a1b2c3d", "ffffffff", "0a1b2c3d", "12345678"):
         info = INFO._replace(epoch=epoch)
         plain = OpenAIEncoder(info, include_usage=include_usage).encode(Batch(0, list(answer)))
         remembered = OpenAIEncoder(info, include_usage=include_usage, written=written)
