@@ -30,7 +30,7 @@ STALE = 0.75
 """Below this part of its budget a figure is so much better that the budget should say so."""
 REQUESTS = 20
 
-BUDGET = {"hit": 695, "answer": 2_115, "event": 29, "parsed event": 11}
+BUDGET = {"hit": 384, "answer": 1_845, "event": 23, "parsed event": 11}
 """`hit`, `answer`: a request with 50 words, from its bytes to its log line. `event`: from provider to socket."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.delta import Dialect, Shape, ToolCallDelta, Usage
+from domain.delta import PLAIN, Dialect, Shape, ToolCallDelta, Usage
 from domain.events import Answer, Events, columns
 from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState, Terminal
 
@@ -113,7 +113,11 @@ def decode_events(data: bytes | memoryview, known: Shape | None = None) -> Event
             strict = _strict(row) if isinstance(row, _Loose) else row
             if isinstance(strict, _DeltasRow):
                 shape = _new_shape(Shape, strict[1:])
-                events.add(strict.texts, known if known is not None and shape == known else shape)
+                if shape == known:
+                    shape = known
+                elif shape == PLAIN:
+                    shape = PLAIN
+                events.add(strict.texts, shape)
             else:
                 events.texts.append("")
                 events.kinds.append(_event(strict))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from domain.delta import Delta, Shape, Usage
 from domain.events import Events
@@ -63,12 +64,9 @@ class Progress:
         texts, shapes = batch.texts, batch.kinds
         self.batches += 1
         self.characters += len(texts[0]) if len(texts) == 1 else len("".join(texts))
-        plain = None  # most shapes of a batch are the same one
-        for kind in shapes:
-            if kind is not plain and type(kind) is Shape:
-                if kind.plain:
-                    plain = kind
-                else:
+        for kind, same in groupby(shapes):  # most of a batch have the same one
+            if type(kind) is Shape and not kind.plain:
+                for _ in same:
                     self._note(kind)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True

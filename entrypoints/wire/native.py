@@ -1,7 +1,10 @@
 """Headgate's own dialect: a request from bytes, events to named SSE events, errors to problem details (RFC 9457)."""
 
-from domain.delta import Delta
+from itertools import count
+
+from domain.delta import Shape
 from domain.errors import MissingParameterError, RequestValidationError, UnknownParameterError
+from domain.events import Events, Kind, columns
 from domain.model import (
     Batch,
     Cancelled,
@@ -15,11 +18,14 @@ from domain.model import (
     StreamInfo,
 )
 from entrypoints.wire import json_text
+from entrypoints.wire.event_run import escaped, find_run, write_run
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import RULES, check_parameters, read_messages, read_model
 
 # `stream` makes no sense here, where everything is one; everything else that OpenAI's dialect knows is known here too.
 KNOWN = (frozenset(RULES) | {"model", "messages", "prompt"}) - {"stream", "stream_options", "functions"}
+_FRAME = '\nevent: delta\ndata: {"text":"', '"}'
+"""What stands around a text that comes alone."""
 # The id of the event that tells of a lost stream: whoever resumes after it has been told (S4, S5).
 GONE_EPOCH = "gone"
 
@@ -69,24 +75,32 @@ class NativeEncoder:
 
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE."""
-        seq, events = batch
-        blocks = []
-        for event in events:
-            name, data = self._named_data(event)
-            blocks.append(b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (self._epoch, seq, name, data))
-            seq += 1
-        return b"".join(blocks)
+        first, given = batch
+        events = given if type(given) is Events else columns(given)
+        if len(events.kinds) == 1:  # what most batches are
+            return self._block(first, events.texts[0], events.kinds[0])
+        run = find_run(events.kinds)
+        if run is None or not _text_alone(run.shape):
+            return self._blocks(first, events)
+        around = self._blocks(first, events[: run.begin]), self._blocks(first + run.end, events[run.end :])
+        head, tail = _FRAME
+        return write_run(self._info.epoch, first + run.begin, escaped(run.texts(events)), head, tail, around)
 
-    def _named_data(self, event: Event) -> tuple[bytes, bytes]:
-        if isinstance(event, Delta):
-            return b"delta", json_text.dumps(_delta(event))
-        if isinstance(event, Status):
-            return b"status", json_text.dumps(_status(event))
-        if isinstance(event, Complete):
-            return b"complete", json_text.dumps(_complete(event))
-        if isinstance(event, Failed):
-            return b"error", error_data(event, self._info.thread_id)
-        return b"cancelled", json_text.dumps(_cancelled(event))
+    def _blocks(self, first: int, events: Events[Event]) -> bytes:
+        return b"".join(map(self._block, count(first), events.texts, events.kinds))
+
+    def _block(self, seq: int, text: str, kind: Kind) -> bytes:
+        if isinstance(kind, Shape):
+            name, data = b"delta", _delta(text, kind)
+        elif isinstance(kind, Status):
+            name, data = b"status", json_text.dumps(_status(kind))
+        elif isinstance(kind, Complete):
+            name, data = b"complete", json_text.dumps(_complete(kind))
+        elif isinstance(kind, Failed):
+            name, data = b"error", error_data(kind, self._info.thread_id)
+        else:
+            name, data = b"cancelled", json_text.dumps(_cancelled(kind))
+        return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (self._epoch, seq, name, data)
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone: a resume after it gets 204."""
@@ -106,8 +120,14 @@ def _status(event: Status) -> JsonObject:
     return data
 
 
-def _delta(event: Delta) -> JsonObject:
-    text, shape = event
+def _text_alone(shape: Shape) -> bool:
+    """Whether this door shows nothing of it but the text."""
+    return shape.plain and not shape.choice
+
+
+def _delta(text: str, shape: Shape) -> bytes:
+    if _text_alone(shape):
+        return b'{"text":%b}' % json_text.dumps(text)
     data: JsonObject = {"text": text}
     if shape.choice:
         data["choice"] = shape.choice
@@ -120,7 +140,7 @@ def _delta(event: Delta) -> JsonObject:
         ]
     if shape.finish_reason is not None:
         data["finish_reason"] = shape.finish_reason
-    return data
+    return json_text.dumps(data)
 
 
 def _complete(event: Complete) -> JsonObject:

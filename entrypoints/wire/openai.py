@@ -1,14 +1,14 @@
 """OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
 
-from collections.abc import Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from domain.delta import Dialect, Shape, Usage
+from domain.delta import PLAIN, Dialect, Shape, Usage
 from domain.errors import InvalidTypeError
 from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
+from entrypoints.wire.event_run import Run, escaped, find_run, write_run
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
 from entrypoints.wire.written_answers import WrittenAnswers
@@ -16,7 +16,6 @@ from entrypoints.wire.written_answers import WrittenAnswers
 # Everything else in the body goes into `options`: known or not, it reaches the provider.
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
 _MARK = "\0"  # JSON has none
-_NUMBERS = tuple(map(str, range(1024)))  # making them is a third of encoding an answer
 
 
 class ChatCall(NamedTuple):
@@ -51,6 +50,7 @@ class OpenAIEncoder:
         self._epoch = info.epoch.encode("ascii")
         self._include_usage = include_usage
         self._written = written
+        self._around: tuple[bytes, bytes] | None = None
 
     def encode(self, batch: Batch) -> bytes:
         """The batch as SSE; empty if there is nothing in it for this client."""
@@ -60,31 +60,29 @@ class OpenAIEncoder:
         events = given if type(given) is Events else columns(given)
         if len(events.kinds) == 1:
             return self._block(batch.first, events.texts[0], events.kinds[0])
-        shape = self._common_shape(events.kinds)
-        if shape is None:
-            return self._blocks(batch.first, events)
-        begin, end = events.kinds.index(shape), len(events.kinds)
-        while events.kinds[end - 1] is not shape:
-            end -= 1
-        if events.kinds.count(shape) != end - begin:
-            return self._blocks(batch.first, events)
-        return self._run(batch.first, events, shape, begin, end)
+        run = find_run(events.kinds)
+        if run is not None:
+            texts = run.texts(events)
+            if run.shape.dialect is Dialect.OPENAI and run.shape.tail is not None:
+                return self._run(batch.first, events, run, texts, (run.shape.head, run.shape.tail))
+            if run.shape is PLAIN and all(texts):
+                head, tail = self._frame()
+                return self._run(batch.first, events, run, escaped(texts), (head + b'"', b'"' + tail))
+        return self._blocks(batch.first, events)
 
-    def _run(self, first: int, events: Events[Event], shape: Shape, begin: int, end: int) -> bytes:
-        """Events of which all from `begin` to `end` have one shape. Laid out in columns and joined once: half of what a
-        format for each of them takes."""
-        count, tail, epoch = end - begin, (shape.tail or b"").decode(), self._info.epoch
-        last = first + end
-        pieces = [""] * (4 * count)
-        pieces[::4] = _NUMBERS[first + begin : last] if last <= len(_NUMBERS) else map(str, range(first + begin, last))
-        pieces[1::4] = [f"\ndata: {shape.head.decode()}"] * count
-        pieces[2::4] = events.texts[begin:end]
-        pieces[3::4] = [f"{tail}\n\nid: {epoch}-"] * count
-        before, after = self._blocks(first, events[:begin]), self._blocks(last, events[end:])
-        # The others go in with the rest: each that is joined on later copies the whole.
-        pieces[0] = f"{before.decode('utf-8', 'surrogateescape')}id: {epoch}-{pieces[0]}"
-        pieces[-1] = f"{tail}\n\n{after.decode('utf-8', 'surrogateescape')}"
-        return "".join(pieces).encode("utf-8", "surrogateescape")
+    def _run(self, first: int, events: Events[Event], run: Run, texts: list[str], frame: tuple[bytes, bytes]) -> bytes:
+        before = self._blocks(first, events[: run.begin])
+        after = self._blocks(first + run.end, events[run.end :])
+        head, tail = f"\ndata: {frame[0].decode()}", frame[1].decode()
+        return write_run(self._info.epoch, first + run.begin, texts, head, tail, (before, after))
+
+    def _frame(self) -> tuple[bytes, bytes]:
+        """What stands around a text, quotes included, in a chunk of ours with nothing else in it."""
+        if self._around is None:
+            whole = json_text.dumps(chunk(_MARK, PLAIN, self._info, include_usage=self._include_usage))
+            head, _, tail = whole.rpartition(json_text.dumps(_MARK))
+            self._around = head, tail
+        return self._around
 
     def _blocks(self, first: int, events: Events[Event]) -> bytes:
         return b"".join(map(self._block, count(first), events.texts, events.kinds))
@@ -102,17 +100,14 @@ class OpenAIEncoder:
             written.put(answer, pieces, include_usage=self._include_usage)
         return self._epoch.join(pieces)
 
-    @staticmethod
-    def _common_shape(kinds: Sequence[Kind]) -> Shape | None:
-        """What most of these are written by, as far as one event tells: the first and the last ones are others."""
-        kind = kinds[len(kinds) // 2] if kinds else None
-        return kind if type(kind) is Shape and kind.tail is not None and kind.dialect is Dialect.OPENAI else None
-
     def _block(self, seq: int, text: str, kind: Kind) -> bytes:
         if not isinstance(kind, Shape):
             data = self._other(kind)
         elif kind.dialect is Dialect.OPENAI and kind.tail is not None:  # what is written most
             return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, kind.head, text.encode(), kind.tail)
+        elif kind is PLAIN and text:
+            head, tail = self._frame()
+            data = b"%b%b%b" % (head, json_text.dumps(text), tail)
         elif kind.usage is not None and self._hides(text, kind):
             data = None
         elif kind.dialect is Dialect.OPENAI:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
+from domain.delta import PLAIN, Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.events import Answer
 from domain.model import Batch, Cancelled, Complete, Event, Failed, Status, StatusState, StreamInfo
+from entrypoints.wire import json_text
+from entrypoints.wire.event_run import escaped
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
 from entrypoints.wire.openai_plain import CompletionAssembler
@@ -42,6 +44,12 @@ def native(*events: Event) -> bytes:
 
 def openai(*events: Event, include_usage: bool = False) -> bytes:
     return OpenAIEncoder(INFO, include_usage=include_usage).encode(Batch(0, events))
+
+
+@given(st.lists(texts, min_size=1, max_size=9))
+def test_texts_in_a_run_are_escaped_as_each_alone_is(pieces: list[str]) -> None:
+    assert escaped(pieces) == [json_text.dumps(piece).decode()[1:-1] for piece in pieces]
+    assert escaped(['say ",', "x"]) == ['say \\",', "x"]
 
 
 @given(st.lists(texts, min_size=1, max_size=5))
@@ -134,6 +142,7 @@ any_event = st.one_of(
     st.builds(Delta.shaped, st.sampled_from(["", "a", "é😀"]), st.sampled_from(SHAPES)),
     st.sampled_from([Delta("a", raw, Dialect.OPENAI) for raw in (b"{}", b'"\xc3\xa9"', b'"\xff"')]),
     st.text(max_size=3).map(Delta),
+    st.builds(Delta.shaped, st.sampled_from(["", "a", '"', '",', "\\", "é\u2028", "\ud83d", "\0"]), st.just(PLAIN)),
     st.sampled_from([Status(StatusState.STARTED), Delta(role="assistant"), Delta(finish_reason="stop")]),
     st.just(Cancelled("requested")),
 )
