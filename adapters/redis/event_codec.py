@@ -113,7 +113,7 @@ def decode_events(data: bytes | memoryview, known: Shape | None = None) -> Event
             strict = _strict(row) if isinstance(row, _Loose) else row
             if isinstance(strict, _DeltasRow):
                 shape = _new_shape(Shape, strict[1:])
-                if shape == known:
+                if known is not None and shape == known:
                     shape = known
                 elif shape == PLAIN:
                     shape = PLAIN

@@ -63,11 +63,17 @@ class Progress:
         """Notes what the batch says about the answer as a whole."""
         texts, shapes = batch.texts, batch.kinds
         self.batches += 1
-        self.characters += len(texts[0]) if len(texts) == 1 else len("".join(texts))
-        for kind, same in groupby(shapes):  # most of a batch have the same one
+        if len(texts) == 1:  # what most batches are
+            self.characters += len(texts[0])
+            kind = shapes[0]
             if type(kind) is Shape and not kind.plain:
-                for _ in same:
-                    self._note(kind)
+                self._note(kind)
+        else:
+            self.characters += len("".join(texts))
+            for kind, same in groupby(shapes):  # most of them have the same one
+                if type(kind) is Shape and not kind.plain:
+                    for _ in same:
+                        self._note(kind)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True
         if self.keep or not self.too_long:
