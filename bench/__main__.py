@@ -119,7 +119,8 @@ def machine() -> dict[str, str]:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     return {
         "machine": f"{cpu}, {platform.system()} {platform.release()}",
-        "Headgate": f"commit {commit}, Python {platform.python_version()}, {versions}",
+        "Headgate": f"commit {commit}, {versions}",
+        "Python": f"{platform.python_version()}, {Path(sys.executable).resolve()}, {platform.python_compiler()}",
         "floor": nginx.removeprefix("nginx version: "),
     }
 
