@@ -22,6 +22,8 @@ class Progress:
     lease: Lease
     request: CompletionRequest = field(init=False)
     thread_id: str = field(init=False)
+    choices: int = field(init=False)
+    """How many answers were asked for at once."""
     keep: bool = field(init=False)
     """Whether the answer is needed at the end, for the cache."""
     began: list[Callable[[float], None]] = field(default_factory=list)
@@ -45,6 +47,10 @@ class Progress:
     finish_reason: str | None = None
     unfinished: int = 1
     """Choices that have no finish reason yet."""
+    spoken: set[int] = field(default_factory=set)
+    """Of several choices, those that have begun: a provider may give fewer than were asked for."""
+    finished: set[int] = field(default_factory=set)
+    """Choices that have their finish reason."""
     usage: Usage | None = None
     model: str = ""
 
@@ -52,12 +58,8 @@ class Progress:
         self.request = self.job.request
         self.thread_id = self.job.context.thread_id
         self.keep = self.job.store_key is not None
-
-    @property
-    def choices(self) -> int:
-        """How many answers were asked for at once."""
         count = self.request.options.get("n")
-        return count if isinstance(count, int) else 1
+        self.choices = count if isinstance(count, int) else 1
 
     def take(self, batch: Events[Delta]) -> None:
         """Notes what the batch says about the answer as a whole."""
@@ -74,6 +76,8 @@ class Progress:
                 if type(kind) is Shape and not kind.plain:
                     for _ in same:
                         self._note(kind)
+        if self.choices > 1:
+            self.spoken.update(kind.choice for kind in shapes if type(kind) is Shape)
         if self.characters > MAX_RESCUE_CHARACTERS:
             self.too_long = True
         if self.keep or not self.too_long:
@@ -90,7 +94,8 @@ class Progress:
             self.calls_tools = True
         if shape.finish_reason is not None:
             self.finish_reason = self.finish_reason or shape.finish_reason
-            self.unfinished -= 1
+            self.finished.add(shape.choice)
+            self.unfinished = self.choices - len(self.finished)
             self.model = shape.model or self.model
         if shape.usage is not None:
             self.usage = shape.usage

@@ -66,7 +66,7 @@ class ProviderCalls:
             # Every choice has its finish reason: what went wrong after that took nothing from the answer (R5).
             if progress.unfinished > 0:
                 raise
-        if progress.finish_reason is None:
+        if progress.finish_reason is None or progress.spoken - progress.finished:
             raise ProviderTruncatedError(
                 "The provider ended the answer without a finish reason.",
                 thread_id=progress.thread_id,
