@@ -53,6 +53,7 @@ class ProviderCalls:
         """
         progress.attempts += 1
         progress.target = target.name
+        progress.usage = None  # what a failed attempt said of its own is not billed (R7)
         progress.unfinished = progress.choices
         sent, started = progress.batches, self._clock.monotonic()
         try:

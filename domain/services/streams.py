@@ -53,6 +53,13 @@ class Attachment:
     verdict: Verdict | None = None
     on_close: Callable[[], None] | None = None
 
+    @property
+    def target(self) -> str | None:
+        """Who answers, once the first event is there, if the answer is made in this process (R7)."""
+        if self.generation is None or self.generation.progress.first_event_at is None:
+            return None
+        return self.generation.progress.target
+
     def release(self) -> None:
         """Lets the work go on without this reader, to its end: nobody has left, since nobody has come yet."""
         if self.generation is not None:

@@ -1,6 +1,9 @@
 """The headers that every answer with a stream behind it carries."""
 
-from domain.model import Quota, Verdict
+from urllib.parse import quote
+
+from domain.events import Answer
+from domain.model import Batch, Complete, Quota, Verdict
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.streams import Attachment
 
@@ -19,6 +22,20 @@ def stream_headers(attachment: Attachment, tracker: ExecutionTracker, thread_id:
     if attachment.verdict is not None:
         headers |= limit_headers(attachment.verdict)
     return headers
+
+
+def target_header(attachment: Attachment, batch: Batch | None) -> dict[str, str]:
+    """`X-Target`, if it is known who answers: with the first event, or of an answer that is there as a whole (R7)."""
+    target = attachment.target
+    if target is None and batch is not None and isinstance(batch.events, Answer):
+        last = batch.events.kinds[-1]
+        target = last.target if isinstance(last, Complete) else None
+    return {} if target is None else {"X-Target": target_value(target)}
+
+
+def target_value(target: str) -> str:
+    """The name of a target as a header has it: a caller may write what it likes behind `provider/`."""
+    return target if target.isascii() and target.isprintable() else quote(target)
 
 
 def limit_headers(verdict: Verdict) -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.model import Batch, Cancelled, Failed
+from domain.model import Batch, Cancelled, Complete, Failed
 from domain.services.streams import Attachment
 from entrypoints.http.connection import ReaderConnection
+from entrypoints.http.headers import target_value
 from entrypoints.http.sse import ErrorResponse
 
 
@@ -55,6 +56,8 @@ class PlainResponse(Response):
                 if isinstance(last, Failed):
                     await self._error(last)(scope, receive, send)
                     return
+                if isinstance(last, Complete):  # R7
+                    self.headers["X-Target"] = target_value(last.target)
         self.body = self._assembler.body()
         headers = [header for header in self.raw_headers if header[0] != b"content-length"]
         self.raw_headers = [*headers, (b"content-length", str(len(self.body)).encode("ascii"))]

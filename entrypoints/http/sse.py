@@ -22,6 +22,7 @@ from domain.services.generations import failed
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.connection import ReaderConnection
+from entrypoints.http.headers import target_header
 from entrypoints.http.protocol import DirectWriter
 from ports.clock import Clock
 
@@ -144,7 +145,7 @@ class StreamResponse(EventSourceResponse):
 
     async def _respond(self, connection: ReaderConnection, scope: Scope, receive: Receive, send: Send) -> None:
         if self._error is None:
-            await self._start(send)
+            await self._start(send, None)
             await self._write(send, self._preamble)
             batch = await self._attachment.reader.read(self._push)
         else:
@@ -154,14 +155,15 @@ class StreamResponse(EventSourceResponse):
             if batch is not None and isinstance(batch.events[0], Failed):
                 await self._error(batch.events[0])(scope, receive, send)
                 return
-            await self._start(send)
+            await self._start(send, batch)
         await self._copy(connection, batch, send)
         if not connection.gone:
             await self._finish(send)
 
-    async def _start(self, send: Send) -> None:
+    async def _start(self, send: Send, batch: Batch | None) -> None:
         self._started = True
-        headers, self._own_headers = self._own_headers, {}  # 1 KB of an open stream
+        headers = {**self._own_headers, **target_header(self._attachment, batch)}
+        self._own_headers = {}  # 1 KB of an open stream
         if self._direct is None or not self._direct.begin(headers, stock_lines(self._encoder.media_type)):
             raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
             raw += stock_headers(self._encoder.media_type)

@@ -166,7 +166,7 @@ def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> 
         "id": f"chatcmpl-{info.stream_id}",
         "object": "chat.completion.chunk",
         "created": info.created,
-        "model": info.model,
+        "model": shape.model or info.model,
         "choices": [] if empty and shape.usage is not None else [choice],
     }
     if include_usage:

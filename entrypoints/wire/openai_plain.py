@@ -23,8 +23,14 @@ class CompletionAssembler:
         """Joins the deltas of the batch; other events are not part of a completion."""
         for event in batch.events:
             if isinstance(event, Delta):
-                native = event.dialect is not Dialect.OPENAI
-                self._add(chunk(*event, self._info, include_usage=True) if native else json_text.loads(event.raw))
+                self._add(json_text.loads(event.raw) if event.dialect is Dialect.OPENAI else self._chunk(event))
+
+    def _chunk(self, event: Delta) -> dict[str, Any]:
+        """A delta of another dialect. The route's name does not take the place of a model that was named (R7)."""
+        piece: dict[str, Any] = chunk(*event, self._info, include_usage=True)
+        if event.model is None:
+            piece["model"] = self._top.get("model", self._info.model)
+        return piece
 
     def _add(self, piece: dict[str, Any]) -> None:
         for name, value in piece.items():

@@ -193,6 +193,23 @@ def test_written_answers_are_bounded() -> None:
     assert written.get(huge, include_usage=True) is None
 
 
+def test_openai_names_the_model_where_another_dialect_does_r7() -> None:
+    events = (
+        Delta("a", model="claude-x"),
+        Delta("b"),
+        Delta(finish_reason="stop", model="claude-x"),
+        Delta(usage=USAGE),
+    )
+    chunks = [json.loads(event.data) for event in parse(openai(*events, include_usage=True))]
+    assert [chunk["model"] for chunk in chunks] == ["claude-x", "fast", "claude-x", "fast"]
+    whole = CompletionAssembler(INFO)
+    whole.add(Batch(0, events))
+    assert whole.completion()["model"] == "claude-x"
+    nameless = CompletionAssembler(INFO)
+    nameless.add(Batch(0, events[1:2]))
+    assert nameless.completion()["model"] == "fast"
+
+
 def test_farewells_keep_the_last_id() -> None:
     client = EventSourceClient()
     client.read(native(Delta("a")) + NativeEncoder(INFO).farewell(1500))
