@@ -275,3 +275,5 @@ class RequestRecord(NamedTuple):
     """How many pauses between two batches fell into each bucket of GAP_BOUNDS; the last is above all of them."""
     rescues: int = 0
     """How many of the attempts went on from what an earlier one had sent (R6)."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """Target and code of each attempt that failed, in order."""

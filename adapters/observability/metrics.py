@@ -19,14 +19,13 @@ from ports.recorder import Recorder
 
 OTHER = "other"
 """The label of every route, target or code that is not known beforehand."""
-UNKNOWN, RETRIED = "unknown", "retried"
-"""Target and code of the attempts before a request's last: its record only counts them."""
 FIRST_EVENT_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 TOTAL_BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 _ERRORS = (getattr(errors, name) for name in errors.__all__)
 CODES = frozenset(one.code for one in _ERRORS if isinstance(one, type) and issubclass(one, SSEBaseError))
 _ENDS = {Outcome.SERVED: "ok", Outcome.CANCELLED: "cancelled"}
+_RESULTS = CODES | set(_ENDS.values())
 
 
 class CountedHistogram(Histogram):
@@ -77,7 +76,7 @@ class PrometheusRecorder(Recorder):
         self._cache_by_status = {status: cache.labels(status.value) for status in CacheStatus}
         self._attempts = Counter(
             "headgate_upstream_attempts",
-            "Calls of providers; those before a request's last are target unknown, code retried.",
+            "Calls of providers by how they ended.",
             ("target", "code"),
             registry=registry,
         )
@@ -105,11 +104,10 @@ class PrometheusRecorder(Recorder):
             prompt.inc(max(0, record.usage.prompt_tokens))
             completion.inc(max(0, record.usage.completion_tokens))
         if record.attempts:
-            target = record.target if record.target in self._targets else OTHER
-            code = _ENDS.get(record.outcome) or (record.code if record.code in CODES else OTHER)
-            self._of_attempts(target, code).inc()
-            if record.attempts > 1:
-                self._of_attempts(UNKNOWN, RETRIED).inc(record.attempts - 1)
+            for target, code in record.failures:
+                self._of_attempts(target, code).inc()
+            if record.attempts > len(record.failures):  # the last was not one that failed by itself
+                self._of_attempts(record.target, _ENDS.get(record.outcome, record.code)).inc()
             if record.rescues:
                 self._rescues.labels(route).inc(record.rescues)
 
@@ -128,9 +126,10 @@ class PrometheusRecorder(Recorder):
         return series
 
     def _of_attempts(self, target: str | None, code: str | None) -> Counter:
-        series = self._attempts_by_labels.get((target, code))
+        known = target if target in self._targets else OTHER, code if code in _RESULTS else OTHER
+        series = self._attempts_by_labels.get(known)
         if series is None:
-            series = self._attempts_by_labels[target, code] = self._attempts.labels(target, code)
+            series = self._attempts_by_labels[known] = self._attempts.labels(*known)
         return series
 
     def _of_answers(self, route: str) -> tuple[Histogram, CountedHistogram, Counter, Counter]:

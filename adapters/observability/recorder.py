@@ -42,6 +42,8 @@ class StructlogRecorder(Recorder):
             "first_event_ms": _milliseconds(record.first_event_seconds),
             "total_ms": _milliseconds(record.total_seconds),
         }
+        if record.failures:
+            fields["failures"] = record.failures
         if record.stages:
             fields["stages_ms"] = {name: _milliseconds(seconds) for name, seconds in record.stages}
         self._write(fields)

@@ -278,6 +278,7 @@ class Generations:
             stages=self._tracker.stage_seconds(generation.context.thread_id),
             gaps=tuple(progress.gaps),
             rescues=progress.rescues,
+            failures=progress.failures,
         )
 
 

@@ -36,6 +36,8 @@ class Progress:
     rescues: int = 0
     """How many attempts went on from what an earlier one had sent."""
     target: str | None = None
+    failures: tuple[tuple[str, str], ...] = ()
+    """Target and code of each attempt that failed, in order."""
     first_event_at: float | None = None
     last_event_at: float = 0.0
     batches: int = 0

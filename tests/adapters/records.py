@@ -34,6 +34,16 @@ REFUSED = HIT._replace(
     outcome=Outcome.REJECTED_RATE, code="rate_limit_exceeded", cache=CacheStatus.MISS, door=Dialect.NATIVE
 )
 FAILED = SERVED._replace(
-    outcome=Outcome.FAILED, code="provider_timeout", attempts=3, usage=None, first_event_seconds=None, gaps=()
+    outcome=Outcome.FAILED,
+    code="provider_timeout",
+    attempts=3,
+    usage=None,
+    first_event_seconds=None,
+    gaps=(),
+    failures=(
+        ("local/llama-3", "provider_unavailable"),
+        ("local/unheard-of", "provider_unavailable"),
+        ("local/llama-3", "provider_timeout"),
+    ),
 )
 CANCELLED = SERVED._replace(outcome=Outcome.CANCELLED, gaps=(0,) * len(GAPS))

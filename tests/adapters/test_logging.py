@@ -178,6 +178,7 @@ RECORD = RequestRecord(
     first_event_seconds=0.01234,
     total_seconds=1.5,
     stages=(("5.0_LLM_STREAMING", 1.25),),
+    failures=(("local/llama-3", "provider_timeout"),),
 )
 
 
@@ -201,6 +202,7 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
         "cache": "miss",
         "attempts": 2,
         "rescues": 0,
+        "failures": [["local/llama-3", "provider_timeout"]],
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "first_event_ms": 12.3,
@@ -211,9 +213,9 @@ def test_the_canonical_line_says_all_that_is_worth_knowing() -> None:
 
 def test_the_line_of_a_request_that_no_stage_was_timed_of_has_none() -> None:
     stream = configured()
-    StructlogRecorder().record(RECORD._replace(stages=(), usage=None, first_event_seconds=None))
+    StructlogRecorder().record(RECORD._replace(stages=(), usage=None, first_event_seconds=None, failures=()))
     (line,) = lines(stream)
-    assert "stages_ms" not in line
+    assert not {"stages_ms", "failures"} & line.keys()
     assert (line["prompt_tokens"], line["first_event_ms"]) == (None, None)
 
 

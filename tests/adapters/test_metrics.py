@@ -102,8 +102,9 @@ def test_rescues_are_counted_by_route() -> None:
 
 
 def test_attempts_are_counted_by_target_and_code_and_add_up() -> None:
-    unheard_of = FAILED._replace(target="local/unheard-of", code="a_code_of_another_package", attempts=1)
-    registry = counted(SERVED, FAILED, CANCELLED, HIT, REFUSED, unheard_of)
+    unheard_of = FAILED._replace(target="local/unheard-of", code="a_code_of_another_package", attempts=1, failures=())
+    rescued = SERVED._replace(attempts=2, failures=(("local/llama-3", "upstream_truncated"),))
+    registry = counted(SERVED, FAILED, CANCELLED, HIT, REFUSED, unheard_of, rescued)
     attempts = {
         (sample.labels["target"], sample.labels["code"]): sample.value
         for family in registry.collect()
@@ -111,9 +112,11 @@ def test_attempts_are_counted_by_target_and_code_and_add_up() -> None:
         if sample.name == "headgate_upstream_attempts_total"
     }
     assert attempts == {
-        ("local/llama-3", "ok"): 1,
+        ("local/llama-3", "ok"): 2,
+        ("local/llama-3", "provider_unavailable"): 1,
+        ("other", "provider_unavailable"): 1,
+        ("local/llama-3", "upstream_truncated"): 1,
         ("local/llama-3", "provider_timeout"): 1,
-        ("unknown", "retried"): 2,
         ("local/llama-3", "cancelled"): 1,
         ("other", "other"): 1,
     }
@@ -138,13 +141,14 @@ anything = st.builds(
     total_seconds=st.floats(0, 1000),
     gaps=st.just(()) | st.just(GAPS),
     rescues=st.integers(0, 5),
+    failures=st.lists(st.tuples(text, text), max_size=5).map(tuple),
 )
 
 
 @given(st.lists(anything, max_size=20))
 def test_no_record_can_add_a_label_of_its_own(records: list[RequestRecord]) -> None:
     """P1: for any record, the labels are words of ours and of the configuration, so that their number is bounded."""
-    ours = {"fast", "other", "unknown", "retried", "ok", "cancelled", "prompt", "completion", "local/llama-3", *CODES}
+    ours = {"fast", "other", "ok", "cancelled", "prompt", "completion", "local/llama-3", *CODES}
     ours |= {*Dialect, *Outcome, *CacheStatus}
     used = {
         value
