@@ -6,7 +6,9 @@ from typing import TypeAlias
 
 from domain.errors import (
     CircuitBreakerOpenError,
+    ProviderAuthenticationError,
     ProviderError,
+    ProviderModelNotFoundError,
     ProviderRequestError,
     ProviderTimeoutError,
     ProviderTruncatedError,
@@ -24,6 +26,9 @@ from domain.services.target_permits import TargetPermits
 from domain.services.targets import Target
 from ports.clock import Clock
 from ports.stream_log import StreamLog
+
+MISCONFIGURED = (ProviderAuthenticationError, ProviderModelNotFoundError)
+"""An operator has to mend it. If another target failed before, that is told: to try later may help."""
 
 __all__ = ["Attempts", "Progress", "StreamTimeouts"]
 
@@ -76,65 +81,78 @@ class Attempts:
         if self._permits is not None:
             targets = self._permits.prefer(targets)
         rest: Sequence[Target] = targets
+        shut: list[str] = []
         again = True  # whether the last target may rescue its own answer
         last: ProviderError | None = None
         while rest:
             target, rest = rest[0], rest[1:]
-            batches = progress.batches
+            batches, begun = progress.batches, progress.first_event_at is not None
             try:
-                complete = await self._try_forms(progress, target)
+                complete = await self._try_forms(progress, target, rest)
             except ProviderError as error:
-                if progress.first_event_at is None:
-                    last, rest = error, self._router.after(error, target, rest)
-                    continue
-                if not rescuable(progress):
+                if progress.first_event_at is not None and not rescuable(progress):
                     raise
-                if reaction(error).then is not Then.CALLER or last is None:
-                    last, rest = error, self._router.after(error, target, rest)
-                # A target that may be tried again may finish its own answer too, once.
-                left = progress.deadline - self._clock.monotonic()
-                itself = not rest and again and progress.batches != batches
-                if itself and self._router.retry_delay(error, 1, left) is not None and self._budget.withdraw():
+                added = progress.batches != batches
+                # What is told is not why a rescuer added nothing, nor an operator's mistake in an outage.
+                hidden = not isinstance(error, ProviderTruncatedError) if begun else isinstance(error, MISCONFIGURED)
+                if last is None or added or not hidden:
+                    last = error
+                if not begun or reaction(error).then is not Then.CALLER:
+                    rest = self._router.after(error, target, rest, progress.request)
+                if added and not rest and again and self._may_go_on(progress, error):
                     rest, again = [target], False
             else:
                 if complete is not None:
                     return complete
-        if last is not None:
+                shut.append(target.name)
+        if last is not None and not (shut and isinstance(last, MISCONFIGURED)):
             raise last
-        wait = self._breakers.opens_in([target.name for target in targets])
+        wait = self._breakers.opens_in(shut)
         raise CircuitBreakerOpenError(
-            "Every target of this model is shut out by its breaker.",
+            "The targets of this model are shut out by their breakers.",
             thread_id=progress.thread_id,
             details={"retry_after": max(1.0, wait or 0.0)},
         )
 
-    def _try_forms(self, progress: Progress, target: Target) -> Attempt:
+    def _may_go_on(self, progress: Progress, error: ProviderError) -> bool:
+        """Whether a target that may be tried again may finish its own answer too."""
+        left = progress.deadline - self._clock.monotonic()
+        return self._router.retry_delay(error, 1, left, last=True) is not None and self._budget.withdraw()
+
+    def _try_forms(self, progress: Progress, target: Target, rest: Sequence[Target]) -> Attempt:
         """One target, which may have a beginning to go on from."""
         if target.prefill and any(progress.answer.texts):
-            return self._try_prefilled(progress, target)
-        return self._try_target(progress, target, prefill=False)
+            return self._try_prefilled(progress, target, rest)
+        return self._try_target(progress, target, rest, prefill=False)
 
-    async def _try_prefilled(self, progress: Progress, target: Target) -> Complete | None:
+    async def _try_prefilled(self, progress: Progress, target: Target, rest: Sequence[Target]) -> Complete | None:
         """If the target refuses the beginning of an answer, though it is said to take one, it is asked to go on."""
         batches = progress.batches
         try:
-            return await self._try_target(progress, target, prefill=True)
+            return await self._try_target(progress, target, rest, prefill=True)
         except ProviderRequestError as error:
             if progress.batches != batches or reaction(error).then is not Then.CALLER:
                 raise
-        return await self._try_target(progress, target, prefill=False)
+        return await self._try_target(progress, target, rest, prefill=False)
 
-    async def _try_target(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
-        """One target with its retries; None if its breaker shuts it out from the start."""
+    async def _try_target(
+        self, progress: Progress, target: Target, rest: Sequence[Target], *, prefill: bool
+    ) -> Complete | None:
+        """One target with its retries, `rest` behind it; None if its breaker shuts it out from the start."""
         attempt, last = 0, None
         while True:
             attempt += 1
             try:
                 complete = await self._attempt(progress, target, prefill=prefill)
             except ProviderError as error:
-                delay = self._router.retry_delay(error, attempt, progress.deadline - self._clock.monotonic())
-                # Who rescues an answer is asked once: somebody is waiting in the middle of a sentence.
-                if delay is None or progress.first_event_at is not None or not self._budget.withdraw():
+                # Who rescues an answer is asked once: somebody is waiting in the middle of a sentence. And nobody waits
+                # for a target whose breaker this failure has opened.
+                if progress.first_event_at is not None or self._breakers.shuts_out(target.name):
+                    raise
+                left = progress.deadline - self._clock.monotonic()
+                alone = all(self._breakers.shuts_out(other.name) for other in rest)
+                delay = self._router.retry_delay(error, attempt, left, last=alone)
+                if delay is None or not self._budget.withdraw():
                     raise
                 last = error
             else:
@@ -167,11 +185,13 @@ class Attempts:
             await self._breakers.succeeded(target.name, holder)
             verdict = True
         except ProviderError as error:
+            progress.failures += ((target.name, error.code),)
             if error.retryable:
                 await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
                 verdict = True
             raise
         except UnjoinableError as error:  # which says nothing about the target
+            progress.failures += ((target.name, ProviderTruncatedError.code),)
             raise ProviderTruncatedError(
                 "The answer broke off, and what came next could not be joined to it.",
                 thread_id=progress.thread_id,

@@ -132,6 +132,11 @@ class CircuitBreakers:
         if call is not None and call.generation:
             await self._board.release_probe(target, holder)
 
+    def shuts_out(self, target: str) -> bool:
+        """Whether nobody may call `target` now, not even to probe it."""
+        state = self._board.state(target)
+        return state is not None and phase(state, self._clock.monotonic()) is Phase.OPEN
+
     def opens_in(self, targets: list[str]) -> float | None:
         """Seconds until the first of `targets` may be probed; None if one of them is closed."""
         states = [self._board.state(target) for target in targets]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import cast
 
 from domain.delta import Delta
-from domain.errors import ProviderError, ProviderTimeoutError, ProviderTruncatedError
+from domain.errors import ProviderConnectionError, ProviderError, ProviderTimeoutError, ProviderTruncatedError
 from domain.events import Events, columns
 from domain.model import GAP_BOUNDS, Complete, CompletionRequest
 from domain.services.progress import Progress
@@ -63,16 +63,14 @@ class ProviderCalls:
             if progress.unfinished > 0:
                 phase = "first_event" if progress.batches == sent else "idle"
                 raise self._silent(progress, target, phase, started) from error
-        except ProviderError:
+        except ProviderError as error:
             # Every choice has its finish reason: what went wrong after that took nothing from the answer (R5).
             if progress.unfinished > 0:
+                if isinstance(error, ProviderConnectionError) and progress.batches != sent:
+                    raise self._truncated(progress, target, "The provider broke its answer off.") from error
                 raise
         if progress.finish_reason is None or progress.spoken - progress.finished:
-            raise ProviderTruncatedError(
-                "The provider ended the answer without a finish reason.",
-                thread_id=progress.thread_id,
-                details={"target": target.name},
-            )
+            raise self._truncated(progress, target, "The provider ended the answer without a finish reason.")
         return Complete(progress.finish_reason, progress.usage, progress.model or target.model, target.name)
 
     async def _pump(
@@ -112,6 +110,10 @@ class ProviderCalls:
                 return
             async for batch in answer:
                 take(batch)
+
+    @staticmethod
+    def _truncated(progress: Progress, target: Target, message: str) -> ProviderTruncatedError:
+        return ProviderTruncatedError(message, thread_id=progress.thread_id, details={"target": target.name})
 
     def _silent(self, progress: Progress, target: Target, phase: str, started: float) -> ProviderTimeoutError:
         return ProviderTimeoutError(

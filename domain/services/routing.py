@@ -20,11 +20,23 @@ from domain.errors import (
     ProviderUnavailableError,
 )
 from domain.model import CompletionRequest, Place
+from domain.services.estimate import estimate_tokens
 from domain.services.targets import Capabilities, Target, able, shuffled
 from ports.provider import Provider
 
+_VAGUE = frozenset({None, "400", "invalid_request_error", "INVALID_ARGUMENT"})
+"""Codes of providers that say no more than the status 400 does."""
 MAX_TARGETS = 1_000
 """Callers may name any model of a provider: so many are remembered."""
+
+
+class Retry(StrEnum):
+    """Whether the same target is asked again."""
+
+    YES = "yes"
+    NO = "no"
+    LAST = "if no other is left"
+    """Another target is the better try, and no slower."""
 
 
 class Then(StrEnum):
@@ -43,24 +55,24 @@ class Reaction(NamedTuple):
 
     error: type[ProviderError]
     code: str | None
-    retry: bool
+    retry: Retry
     then: Then
 
 
 # The first row that fits an error counts, so that a class stands above its parents. After the first event `then` says
 # who rescues the answer (R6).
 REACTIONS: Sequence[Reaction] = (
-    Reaction(ProviderRateLimitedError, None, retry=True, then=Then.NEXT),
-    Reaction(ProviderUnavailableError, None, retry=True, then=Then.NEXT),
-    Reaction(ProviderConnectionError, None, retry=True, then=Then.NEXT),
-    Reaction(ProviderTruncatedError, None, retry=True, then=Then.NEXT),
-    Reaction(ProviderResponseError, None, retry=True, then=Then.NEXT),
-    Reaction(ProviderTimeoutError, None, retry=False, then=Then.NEXT),
-    Reaction(ProviderAuthenticationError, None, retry=False, then=Then.NEXT),
-    Reaction(ProviderModelNotFoundError, None, retry=False, then=Then.NEXT),
-    Reaction(ProviderRequestError, "context_length_exceeded", retry=False, then=Then.LARGER),
-    Reaction(ProviderRequestError, None, retry=False, then=Then.CALLER),
-    Reaction(ProviderError, None, retry=True, then=Then.NEXT),
+    Reaction(ProviderRateLimitedError, None, retry=Retry.YES, then=Then.NEXT),
+    Reaction(ProviderUnavailableError, None, retry=Retry.YES, then=Then.NEXT),
+    Reaction(ProviderConnectionError, None, retry=Retry.LAST, then=Then.NEXT),
+    Reaction(ProviderTruncatedError, None, retry=Retry.YES, then=Then.NEXT),
+    Reaction(ProviderResponseError, None, retry=Retry.YES, then=Then.NEXT),
+    Reaction(ProviderTimeoutError, None, retry=Retry.NO, then=Then.NEXT),
+    Reaction(ProviderAuthenticationError, None, retry=Retry.NO, then=Then.NEXT),
+    Reaction(ProviderModelNotFoundError, None, retry=Retry.NO, then=Then.NEXT),
+    Reaction(ProviderRequestError, "context_length_exceeded", retry=Retry.NO, then=Then.LARGER),
+    Reaction(ProviderRequestError, None, retry=Retry.NO, then=Then.CALLER),
+    Reaction(ProviderError, None, retry=Retry.YES, then=Then.NEXT),
 )
 
 
@@ -68,6 +80,15 @@ def reaction(error: ProviderError) -> Reaction:
     """The row of an error (R1)."""
     code = error.details.get("provider_code")
     return next(row for row in REACTIONS if isinstance(error, row.error) and row.code in (None, code))
+
+
+def _too_long(error: ProviderError, failed: Target, request: CompletionRequest) -> bool:
+    """Whether a refusal that does not say why may be for the length: the request fills half of the target, by estimate.
+
+    Anthropic and Gemini have no code of their own for it, and what an error says in words is not read.
+    """
+    vague = error.details.get("status") == 400 and error.details.get("provider_code") in _VAGUE
+    return vague and 0 < failed.context_tokens <= 2 * estimate_tokens(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +137,29 @@ class Router:
         targets = self.resolve(request.model)
         return targets if len(targets) == 1 else shuffled(able(targets, request), self._random.random)
 
-    def retry_delay(self, error: ProviderError, attempt: int, remaining: float) -> float | None:
+    def retry_delay(self, error: ProviderError, attempt: int, remaining: float, *, last: bool) -> float | None:
         """Seconds to wait before the same target is tried again after its `attempt`-th try, or None: do not.
+
+        `last`: no other target is left.
 
         Exponential backoff with full jitter (Brooker, AWS Architecture Blog, 2015). A Retry-After is waited for if it
         is within the bound of a wait; nothing is that takes all the `remaining` seconds.
         """
         policy = self._retry
-        if not reaction(error).retry or attempt >= policy.max_attempts:
+        retry = reaction(error).retry
+        if retry is Retry.NO or (retry is Retry.LAST and not last) or attempt >= policy.max_attempts:
             return None
         delay = self._random.uniform(0.0, min(policy.max_delay, policy.base_delay * 2 ** (attempt - 1)))
         delay = max(delay, error.retry_after or 0.0)
         return delay if delay <= policy.max_delay and delay < remaining else None
 
     @staticmethod
-    def after(error: ProviderError, failed: Target, rest: Sequence[Target]) -> Sequence[Target]:
-        """Those of the `rest` of a route that may do better than the `failed` target."""
+    def after(
+        error: ProviderError, failed: Target, rest: Sequence[Target], request: CompletionRequest
+    ) -> Sequence[Target]:
+        """Those of the `rest` of a route that may do better with the `request` than the `failed` target."""
         then = reaction(error).then
-        if then is Then.LARGER:
+        if then is Then.LARGER or (then is Then.CALLER and _too_long(error, failed, request)):
             return [target for target in rest if target.context_tokens > failed.context_tokens]
         return rest if then is Then.NEXT else ()
 

@@ -5,8 +5,16 @@ import asyncio
 import pytest
 
 from adapters.providers.demo_scripts import Script, text_pieces
-from domain.errors import ProviderRateLimitedError, ProviderUnavailableError
-from domain.model import BreakerState, Complete, Failed
+from domain.errors import (
+    ProviderAuthenticationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderModelNotFoundError,
+    ProviderRateLimitedError,
+    ProviderRequestError,
+    ProviderUnavailableError,
+)
+from domain.model import BreakerState, Complete, Event, Failed
 from tests.domain.parts import TEXT, House, ask, context, read_all
 
 PIECES = text_pieces(TEXT)
@@ -47,6 +55,81 @@ async def test_a_breaker_that_opens_between_two_tries_ends_them_with_what_went_w
     (end,) = await read_all(attachment)
     assert isinstance(end, Failed)
     assert (end.code, house.demo.calls) == ("provider_unavailable", 1)
+    attachment.close()
+
+
+async def end_of(house: House, seconds: float = 0.0) -> Event:
+    """How a request of the route `fast` ends within so many seconds."""
+    attachment = await house.build().open(ask("fast"), context(grace=1000.0))
+    await house.clock.advance(0)
+    await house.pass_time(seconds)
+    async with asyncio.timeout(5):
+        end = (await read_all(attachment))[-1]
+    attachment.close()
+    return end
+
+
+@pytest.mark.parametrize(("targets", "tries"), [(2, 1), (1, 3)])
+async def test_a_target_that_cannot_be_reached_is_tried_again_only_if_no_other_is_left_r1(
+    targets: int, tries: int
+) -> None:
+    house = House(
+        scripts={"gone": Script(error=ProviderConnectionError)}, routes={"fast": ("p/gone", "p/ok")[:targets]}
+    )
+    end = await end_of(house, 0.0 if targets > 1 else 10.0)  # no time passes before the next target answers
+    assert isinstance(end, Complete if targets > 1 else Failed)
+    (record,) = house.recorder.records
+    assert record.failures == (("p/gone", "provider_connection_error"),) * tries
+    assert record.attempts == tries + (targets > 1)
+
+
+async def test_a_target_that_is_shut_out_is_not_left_r1() -> None:
+    house = House(scripts={"gone": Script(error=ProviderConnectionError)}, routes={"fast": ("p/gone", "p/ok")})
+    service = house.build()
+    await house.board.publish("p/ok", BreakerState(house.clock.monotonic() + 60.0, 1))
+    attachment = await service.open(ask("fast"), context(grace=1000.0))
+    await house.pass_time(10)
+    (end,) = await asyncio.wait_for(read_all(attachment), 5)
+    assert isinstance(end, Failed)
+    assert (end.code, house.demo.calls) == ("provider_connection_error", 3)
+    attachment.close()
+
+
+async def test_nobody_waits_for_a_target_whose_breaker_his_own_failure_opened_r1() -> None:
+    house = House(scripts={"bad": Script(error=ProviderUnavailableError)}, routes={"fast": ("p/bad", "p/ok")})
+    service = house.build()
+    for holder in ("one", "two"):
+        assert await house.breakers.admit("p/bad", holder)
+        await house.breakers.failed("p/bad", holder)
+    attachment = await service.open(ask("fast"), context())
+    assert isinstance((await asyncio.wait_for(read_all(attachment), 5))[-1], Complete)  # and no time has passed
+    assert house.demo.calls == 2
+    attachment.close()
+
+
+@pytest.mark.parametrize("later", [ProviderAuthenticationError, ProviderModelNotFoundError])
+async def test_an_operators_mistake_does_not_hide_an_outage_r1(later: type[ProviderError]) -> None:
+    routes = {"fast": ("p/down", "p/mistake", "p/mistake-too")}
+    scripts = {"down": Script(error=ProviderUnavailableError), "mistake": Script(error=later)}
+    house = House(scripts={**scripts, "mistake-too": Script(error=later)}, routes=routes)
+    end = await end_of(house, 10)
+    assert isinstance(end, Failed)
+    assert (end.code, end.retryable) == ("provider_unavailable", True)
+    house = House(scripts={**scripts, "mistake-too": Script(error=ProviderRequestError)}, routes=routes)
+    end = await end_of(house, 10)
+    assert isinstance(end, Failed)
+    assert end.code == "provider_rejected_request"  # it is about the request, which is the caller's
+
+
+async def test_an_operators_mistake_does_not_hide_that_the_other_target_is_shut_out_r1() -> None:
+    scripts = {"mistake": Script(error=ProviderAuthenticationError)}
+    house = House(scripts=scripts, routes={"fast": ("p/ok", "p/mistake")})
+    service = house.build()
+    await house.board.publish("p/ok", BreakerState(house.clock.monotonic() + 7.0, 1))
+    attachment = await service.open(ask("fast"), context())
+    (end,) = await asyncio.wait_for(read_all(attachment), 5)
+    assert isinstance(end, Failed)
+    assert (end.code, end.retry_after) == ("circuit_open", 7.0)
     attachment.close()
 
 

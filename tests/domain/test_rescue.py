@@ -158,7 +158,7 @@ async def test_the_only_target_rescues_its_own_answer_once_r6() -> None:
     assert len(provider.requests) == 2
     assert text_of(events) == " ".join(TEXT.split()[:14])
     assert isinstance(events[-1], Failed)
-    assert events[-1].code == "provider_connection_error"
+    assert events[-1].code == "upstream_truncated"
 
 
 async def test_without_a_retry_in_the_budget_no_target_rescues_itself_r3() -> None:
@@ -190,8 +190,24 @@ async def test_a_rescuer_that_refuses_is_not_the_reason_that_is_told_r6() -> Non
     events = await answered(house, ask("fast"))
     assert isinstance(events[-1], Failed)
     assert events[-1].code == "provider_unavailable"
+    gone = {**scripts, "no": Script(error=ProviderConnectionError)}
+    events = await answered(House(scripts=gone, routes={"fast": ("p/cut", "p/no")}), ask("fast"))
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "provider_unavailable"
     house = House(scripts={**scripts, "whole": Script(PIECES)}, routes={"fast": ("p/cut", "p/no", "p/whole")})
     assert text_of(await answered(house, ask("fast"))) == TEXT
+
+
+async def test_a_refusal_in_the_middle_is_for_the_caller_whatever_failed_before_r1() -> None:
+    scripts = {
+        "gone": Script(error=ProviderConnectionError),
+        "refuses": Script(PIECES, error=ProviderRequestError, error_at=2),
+        "whole": Script(PIECES),
+    }
+    house = House(scripts=scripts, routes={"fast": ("p/gone", "p/refuses", "p/whole")})
+    events = await answered(house, ask("fast"))
+    assert isinstance(events[-1], Failed)
+    assert (events[-1].code, house.demo.calls) == ("provider_rejected_request", 2)
 
 
 async def test_what_cannot_be_joined_ends_in_an_error_and_is_no_failure_of_the_rescuer_r6() -> None:

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,7 +25,7 @@ from domain.errors import (
 )
 from domain.model import CompletionRequest, Message, Place
 from domain.services import routing
-from domain.services.routing import REACTIONS, RetryPolicy, Router, Then
+from domain.services.routing import REACTIONS, Retry, RetryPolicy, Router, Then
 from domain.services.targets import Target
 
 
@@ -51,7 +51,7 @@ def test_anything_else_is_not_found_and_not_repeated(model: str) -> None:
 def test_backoff_has_full_jitter_under_its_bounds_r1() -> None:
     one = router(max_attempts=10, base_delay=1.0, max_delay=8.0)
     for attempt, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)):
-        delays = [one.retry_delay(ProviderUnavailableError("x"), attempt, 100.0) for _ in range(500)]
+        delays = [one.retry_delay(ProviderUnavailableError("x"), attempt, 100.0, last=False) for _ in range(500)]
         known = [delay for delay in delays if delay is not None]
         assert len(known) == 500
         assert max(known) <= most
@@ -61,30 +61,33 @@ def test_backoff_has_full_jitter_under_its_bounds_r1() -> None:
 
 def test_retry_after_is_honoured_within_the_bound_and_the_deadline_r1() -> None:
     limited = ProviderRateLimitedError("x", details={"retry_after": 5})
-    assert router(base_delay=0.0).retry_delay(limited, 1, 100.0) == 5.0
-    assert router(max_delay=4.0).retry_delay(limited, 1, 100.0) is None
-    assert router(base_delay=0.0).retry_delay(limited, 1, 5.0) is None  # there would be no time left to answer
+    assert router(base_delay=0.0).retry_delay(limited, 1, 100.0, last=False) == 5.0
+    assert router(max_delay=4.0).retry_delay(limited, 1, 100.0, last=True) is None
+    assert (
+        router(base_delay=0.0).retry_delay(limited, 1, 5.0, last=True) is None
+    )  # there would be no time left to answer
 
 
 def test_a_target_has_so_many_attempts_r1() -> None:
     one = router(max_attempts=2)
-    assert one.retry_delay(ProviderConnectionError("x"), 1, 100.0) is not None
-    assert one.retry_delay(ProviderConnectionError("x"), 2, 100.0) is None
+    for last in (True, False):
+        assert one.retry_delay(ProviderUnavailableError("x"), 1, 100.0, last=last) is not None
+        assert one.retry_delay(ProviderUnavailableError("x"), 2, 100.0, last=last) is None
 
 
 CODE = "context_length_exceeded"
-ROWS: list[tuple[type[ProviderError], str | None, bool, Then]] = [
-    (ProviderRateLimitedError, None, True, Then.NEXT),
-    (ProviderUnavailableError, None, True, Then.NEXT),
-    (ProviderConnectionError, None, True, Then.NEXT),
-    (ProviderTruncatedError, None, True, Then.NEXT),
-    (ProviderResponseError, None, True, Then.NEXT),
-    (ProviderTimeoutError, None, False, Then.NEXT),
-    (ProviderAuthenticationError, None, False, Then.NEXT),
-    (ProviderModelNotFoundError, None, False, Then.NEXT),
-    (ProviderRequestError, CODE, False, Then.LARGER),
-    (ProviderRequestError, None, False, Then.CALLER),
-    (ProviderError, None, True, Then.NEXT),
+ROWS: list[tuple[type[ProviderError], str | None, Retry, Then]] = [
+    (ProviderRateLimitedError, None, Retry.YES, Then.NEXT),
+    (ProviderUnavailableError, None, Retry.YES, Then.NEXT),
+    (ProviderConnectionError, None, Retry.LAST, Then.NEXT),
+    (ProviderTruncatedError, None, Retry.YES, Then.NEXT),
+    (ProviderResponseError, None, Retry.YES, Then.NEXT),
+    (ProviderTimeoutError, None, Retry.NO, Then.NEXT),
+    (ProviderAuthenticationError, None, Retry.NO, Then.NEXT),
+    (ProviderModelNotFoundError, None, Retry.NO, Then.NEXT),
+    (ProviderRequestError, CODE, Retry.NO, Then.LARGER),
+    (ProviderRequestError, None, Retry.NO, Then.CALLER),
+    (ProviderError, None, Retry.YES, Then.NEXT),
 ]
 
 
@@ -146,13 +149,31 @@ def test_neighbours_with_weights_share_the_requests_r1() -> None:
 
 @pytest.mark.parametrize(("kind", "code", "retried", "then"), ROWS)
 def test_each_error_goes_where_its_row_says_r1(
-    kind: type[ProviderError], code: str | None, retried: bool, then: Then
+    kind: type[ProviderError], code: str | None, retried: Retry, then: Then
 ) -> None:
     error = kind("x", details={"provider_code": code})
-    assert (router().retry_delay(error, 1, 100.0) is not None) == retried
+    assert (router().retry_delay(error, 1, 100.0, last=True) is None) == (retried is Retry.NO)
+    assert (router().retry_delay(error, 1, 100.0, last=False) is None) == (retried is not Retry.YES)
     failed, *rest = sized(10, 5, 20, None)
-    names = [target.model for target in Router.after(error, failed, rest)]
+    names = [target.model for target in Router.after(error, failed, rest, asked(max_tokens=1))]
     assert names == {Then.NEXT: ["5", "20", "None"], Then.LARGER: ["20"], Then.CALLER: []}[then]
+
+
+@pytest.mark.parametrize("code", [None, "invalid_request_error", "INVALID_ARGUMENT", "400"])
+def test_a_refusal_that_says_nothing_may_be_for_the_length_r1(code: str | None) -> None:
+    """Anthropic and Gemini have no code for that: a request that fills half of the target goes to a larger one."""
+    failed, *rest = sized(2_000, 1_000, 4_000, None)
+    vague = ProviderRequestError("x", details={"status": 400, "provider_code": code})
+    assert [target.model for target in Router.after(vague, failed, rest, asked(max_tokens=1_000))] == ["4000"]
+    assert Router.after(vague, failed, rest, asked(max_tokens=999)) == ()
+    unknown, *rest = sized(None, 4_000)
+    assert Router.after(vague, unknown, rest, asked(max_tokens=10**6)) == ()
+
+
+@pytest.mark.parametrize("details", [{"status": 400, "provider_code": "content_filter"}, {"status": 422}, {}])
+def test_a_refusal_that_says_why_is_for_the_caller_however_long_the_request_r1(details: dict[str, Any]) -> None:
+    failed, *rest = sized(2_000, 4_000)
+    assert Router.after(ProviderRequestError("x", details=details), failed, rest, asked(max_tokens=2_000)) == ()
 
 
 def test_the_rows_are_the_table_and_the_table_is_on_the_page() -> None:
@@ -160,7 +181,7 @@ def test_the_rows_are_the_table_and_the_table_is_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "failures.md").read_text()
     for row in REACTIONS:
         name = f"`{row.error.__name__}`" + (f" with `{row.code}`" if row.code else "")
-        assert f"| {name} | {'yes' if row.retry else 'no'} | {row.then} |" in page
+        assert f"| {name} | {row.retry} | {row.then} |" in page
 
 
 def test_every_error_of_a_provider_is_in_the_table() -> None:
@@ -173,7 +194,7 @@ def test_every_error_of_a_provider_is_in_the_table() -> None:
 def test_a_target_of_which_nothing_is_known_is_smaller_than_any_that_is_known_r1() -> None:
     unknown, known = sized(None, 1)
     too_long = ProviderRequestError("x", details={"provider_code": CODE})
-    assert Router.after(too_long, unknown, [known]) == [known]
+    assert Router.after(too_long, unknown, [known], asked()) == [known]
     assert not unknown.prefill
 
 

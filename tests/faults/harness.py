@@ -95,8 +95,8 @@ def _take(got: Got, data: str) -> None:
 
 @contextlib.asynccontextmanager
 async def bench(upstream: str, folder: Path, *targets: str, **environ: str) -> AsyncIterator[Bench]:
-    """A service whose route leads to these models of the upstream, in order."""
-    names = ", ".join(json.dumps(f"openai/{target}") for target in targets)
+    """A service whose route leads to these models of the upstream, or whole targets, in order."""
+    names = ", ".join(json.dumps(target if "/" in target else f"openai/{target}") for target in targets)
     config = folder / "headgate.toml"
     config.write_text(f"[routes]\nfast = [{names}]\n")
     openai = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-upstream"}

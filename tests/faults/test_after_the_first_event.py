@@ -51,7 +51,7 @@ async def test_without_a_rescuer_the_answer_ends_in_an_error_and_is_not_stored_r
 ) -> None:
     """Fault 32, fault 33; K1, S4."""
     codes = {
-        "cut-40": "provider_connection_error",
+        "cut-40": "upstream_truncated",
         "stall-20": "provider_timeout",
         "broken-json": "provider_bad_response",
         "error-midway": "provider_unavailable",
