@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.connection import Connection
-from domain.errors import ConfigurationError, ProviderConnectionError, ProviderError
+from domain.errors import ConfigurationError, ProviderConnectionError, ProviderError, ProviderTimeoutError
 
 # How long the end of a body may take once its last event is here; after it the connection is not kept.
 DRAIN_SECONDS = 1.0
@@ -58,7 +58,7 @@ class Upstream:
         return self._idle.popitem()[0] if self._idle else None
 
     async def connect(self, attempt: Attempt) -> Connection:
-        """A new connection. Raises `ProviderConnectionError`."""
+        """A new connection. Raises `ProviderConnectionError`, and `ProviderTimeoutError` if there is no answer at all."""
         if self._secure and self._ssl is None:
             self._ssl = ssl.create_default_context()
         loop = asyncio.get_running_loop()
@@ -67,7 +67,11 @@ class Upstream:
                 _, connection = await loop.create_connection(
                     lambda: Connection(self._forget, self._drained), self._host, self._port, ssl=self._ssl
                 )
-        except (OSError, UnicodeError) as error:  # refused, unreachable, no such name, TLS, the time limit
+        except TimeoutError as error:  # as silent as a provider that takes a request and never answers (R1)
+            raise attempt.error(
+                ProviderTimeoutError, "The provider could not be reached in time.", phase="connect"
+            ) from error
+        except (OSError, UnicodeError) as error:  # refused, unreachable, no such name, TLS
             raise attempt.error(
                 ProviderConnectionError, "The provider could not be reached.", cause=type(error).__name__
             ) from error
@@ -181,7 +185,7 @@ class UpstreamResponse:
         self._finished = True
 
     async def __aenter__(self) -> Self:
-        """Sends the request and waits for the head. Raises `ProviderConnectionError` and `ProviderResponseError`."""
+        """Sends the request and waits for the head. Raises as `connect` does, and `ProviderResponseError`."""
         connection = self._upstream.take_idle()
         if connection is not None and await self._exchange(connection, idle=True):
             return self

@@ -10,7 +10,8 @@ import uvloop
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.upstream import Upstream
-from domain.errors import ConfigurationError, ProviderConnectionError, ProviderError
+from domain.errors import ConfigurationError, ProviderConnectionError, ProviderError, ProviderTimeoutError
+from domain.services.routing import Retry, reaction
 
 ATTEMPT = Attempt("local", "thread-1")
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -314,14 +315,15 @@ async def test_an_unknown_host_is_an_error() -> None:
             await fetch(Upstream(f"http://{host}/v1", {}))
 
 
-async def test_connecting_has_a_deadline() -> None:
+async def test_connecting_has_a_deadline_and_its_silence_is_not_retried_r1() -> None:
     """A listener that talks no TLS back keeps the handshake waiting."""
 
     async with serving(says(HELLO)) as (_, url):
         upstream = Upstream(url.replace("http:", "https:"), {}, connect_timeout=0.1)
-        with pytest.raises(ProviderConnectionError) as caught:
+        with pytest.raises(ProviderTimeoutError) as caught:
             await asyncio.wait_for(fetch(upstream), 3)
-    assert caught.value.details["cause"] == "TimeoutError"
+    assert caught.value.details == {"provider": "local", "phase": "connect"}
+    assert reaction(caught.value).retry is Retry.NO
 
 
 async def test_ipv6_and_a_path_in_the_base_url() -> None:

@@ -135,7 +135,6 @@ async def test_a_stream_that_fails_midway_raises_in_the_client_r4(upstream: str,
             [chunk async for chunk in stream]
         assert raised.value.code in {
             "upstream_truncated",
-            "upstream_truncated",
             "provider_unavailable",
             "provider_bad_response",
             "provider_timeout",
