@@ -50,7 +50,7 @@ class Shape(NamedTuple):
     usage: Usage | None = None
     model: str | None = None
     plain: bool = True
-    """Nothing but the text adds to the answer."""
+    """Nothing but the text adds to the answer. False and no field: the provider's own JSON alone says what does."""
 
 
 PLAIN = Shape()

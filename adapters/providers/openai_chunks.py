@@ -35,6 +35,10 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     reasoning_content: str | None = None  # DeepSeek's name for it
     reasoning: str | None = None  # vLLM's and OpenRouter's
     tool_calls: list[_ToolCall] | None = None
+    # What we have no field for: it is forwarded as it is, and no other target can go on with it.
+    function_call: Any = None
+    refusal: Any = None
+    audio: Any = None
 
 
 class _Choice(msgspec.Struct, frozen=True, gc=False):
@@ -107,7 +111,9 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
         finish_reason,
         usage,
         chunk.model if finish_reason is not None else None,
-        not (reasoning or tool_calls) and finish_reason is None and usage is None,
+        not (reasoning or tool_calls or message.function_call or message.refusal or message.audio)
+        and finish_reason is None
+        and usage is None,
     )
     return Delta.shaped(content if isinstance(content, str) else _text(content), _new_shape(Shape, fields))
 

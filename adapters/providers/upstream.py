@@ -58,7 +58,7 @@ class Upstream:
         return self._idle.popitem()[0] if self._idle else None
 
     async def connect(self, attempt: Attempt) -> Connection:
-        """A new connection. Raises `ProviderConnectionError`, and `ProviderTimeoutError` if there is no answer at all."""
+        """A new connection. Raises `ProviderConnectionError`; `ProviderTimeoutError` if there is no answer."""
         if self._secure and self._ssl is None:
             self._ssl = ssl.create_default_context()
         loop = asyncio.get_running_loop()

@@ -45,7 +45,8 @@ class Progress:
     characters: int = 0
     too_long: bool = False
     """Whether the answer is too long for a rescue."""
-    calls_tools: bool = False
+    beyond_text: bool = False
+    """Whether a tool was called, or something was said that only the provider's own JSON holds."""
     finish_reason: str | None = None
     unfinished: int = 1
     """Choices that have no finish reason yet."""
@@ -92,8 +93,8 @@ class Progress:
     def _note(self, shape: Shape) -> None:
         """What is more than text: few deltas have any of it."""
         self.characters += len(shape.reasoning)
-        if shape.tool_calls:
-            self.calls_tools = True
+        if shape.tool_calls or not (shape.reasoning or shape.finish_reason or shape.usage):
+            self.beyond_text = True
         if shape.finish_reason is not None:
             self.finish_reason = self.finish_reason or shape.finish_reason
             self.finished.add(shape.choice)

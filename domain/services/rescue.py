@@ -1,6 +1,9 @@
 """Rescue: how the next target is asked to go on with an answer that broke off (R6)."""
 
-from domain.model import CompletionRequest, Json, Message
+from collections.abc import Mapping, Sequence
+
+from domain.model import CompletionRequest, Json, JsonObject, Message
+from domain.services.estimate import CHARACTERS_PER_TOKEN
 from domain.services.progress import Progress
 from domain.services.seam import is_half
 
@@ -8,7 +11,17 @@ GO_ON = (
     "Your answer was cut off here. Go on exactly where it stopped: begin with the very next character, repeat nothing"
     " of it, and say nothing about the interruption."
 )
+LONG_TOKEN = 2 * CHARACTERS_PER_TOKEN
+"""Characters; events that are longer on average are more than a token each."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
+_GEMINI, _GEMINI_LIMIT = "generationConfig", "maxOutputTokens"
+# Options that ask for another form than a text: OpenAI's old functions, and what vLLM and llama.cpp call their own.
+_FORMS = frozenset(
+    {"functions", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar",
+     "json_schema"}
+)  # fmt: skip
+_GEMINI_FORMS = ("responseMimeType", "responseSchema", "responseJsonSchema", "responseModalities")
+_TEXT = (None, "text/plain", ["TEXT"])
 
 
 def rescuable(progress: Progress) -> bool:
@@ -16,9 +29,20 @@ def rescuable(progress: Progress) -> bool:
 
     Halves of a tool call, several choices at once and answers in JSON cannot be continued by a sentence.
     """
-    form = progress.request.options.get("response_format")
-    structured = isinstance(form, dict) and form.get("type") != "text"
-    return not (progress.too_long or structured or progress.calls_tools) and progress.choices == 1
+    unfit = progress.too_long or progress.beyond_text or _structured(progress.request.options)
+    return not unfit and progress.choices == 1
+
+
+def _structured(options: Mapping[str, Json]) -> bool:
+    """Whether something else than a text is asked for, in the words of any dialect."""
+    form, gemini, anthropic = (options.get(name) for name in ("response_format", _GEMINI, "output_config"))
+    return (
+        any(options.get(name) for name in _FORMS)
+        or options.get("modalities") not in (None, ["text"])
+        or (isinstance(form, dict) and form.get("type") != "text")
+        or (isinstance(gemini, dict) and any(gemini.get(name) not in _TEXT for name in _GEMINI_FORMS))
+        or (isinstance(anthropic, dict) and bool(anthropic.get("format")))
+    )
 
 
 def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionRequest:
@@ -28,11 +52,11 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
     else a message of the user asks to go on. What the caller limited is lowered by what was used.
     """
     request = progress.request
-    options = dict(request.options)
-    for name in _LIMITS:
-        limit = options.get(name)
-        if isinstance(limit, int):  # a provider's event is about a token
-            options[name] = max(1, limit - sum(map(bool, progress.answer.texts)))
+    tokens = _tokens(progress)
+    options = _lowered(request.options, _LIMITS, tokens)
+    gemini = options.get(_GEMINI)
+    if isinstance(gemini, dict):
+        options[_GEMINI] = _lowered(gemini, (_GEMINI_LIMIT,), tokens)
     partial = sent[:-1] if is_half(sent) else sent
     if prefill:
         partial = partial.rstrip()
@@ -42,6 +66,18 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
         if not prefill:
             messages.append(Message("user", GO_ON))
     return CompletionRequest(request.model, messages, options)
+
+
+def _lowered(options: Mapping[str, Json], names: Sequence[str], used: int) -> JsonObject:
+    limits = {name: limit for name in names if isinstance(limit := options.get(name), int)}
+    return {**options, **{name: max(1, limit - used) for name, limit in limits.items()}}
+
+
+def _tokens(progress: Progress) -> int:
+    """What the answer has used, thoughts included, by estimate: one for each event; where events are long, as those of
+    Gemini are, as many as the characters say."""
+    events = sum(map(bool, progress.answer.texts))
+    return max(events, progress.characters // CHARACTERS_PER_TOKEN if progress.characters > LONG_TOKEN * events else 0)
 
 
 def _with_answer(messages: list[Message], partial: str) -> list[Message]:

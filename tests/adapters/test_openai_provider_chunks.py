@@ -53,6 +53,19 @@ def test_the_fields_of_a_chunk(data: bytes, fields: dict[str, object]) -> None:
     assert delta.raw == data
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"function_call": {"name": "f", "arguments": '{"ci'}}, {"refusal": "I can"}, {"audio": {"id": "a", "data": "QQ"}}],
+)
+def test_what_no_field_holds_is_forwarded_as_it_is_and_more_than_a_text_r6(said: dict[str, Any]) -> None:
+    data = chunk(said)
+    delta = chunk_delta(data, ATTEMPT)
+    assert (delta.text, delta.raw, delta.shape.plain) == ("", data, False)
+    assert delta.tool_calls == ()
+    nothing = chunk_delta(chunk({**dict.fromkeys(said), "content": "a"}), ATTEMPT)
+    assert nothing.shape.plain
+
+
 def test_s15_raw_has_no_byte_that_ends_a_line_for_anyone() -> None:
     data = '{"choices":\n[{"delta":{"content":"a\u2028b\u2029c\x85d\ufeffe\U0001f680"}}]}'.encode()
     delta = chunk_delta(data, ATTEMPT)

@@ -225,9 +225,21 @@ async def test_what_cannot_be_joined_ends_in_an_error_and_is_no_failure_of_the_r
     [
         ((Delta(tool_calls=(ToolCallDelta(0, "id", "name"),)), *PIECES), {}),
         (PIECES, {"n": 2}),
-        (PIECES, {"response_format": {"type": "json_object"}}),
+        *(
+            (PIECES, form)
+            for form in (
+                {"response_format": {"type": "json_object"}},
+                {"functions": [{"name": "f"}]},
+                {"modalities": ["text", "audio"], "audio": {}},
+                {"guided_json": {"type": "object"}},
+                {"generationConfig": {"responseMimeType": "application/json"}},
+                {"generationConfig": {"responseSchema": {"type": "OBJECT"}}},
+                {"generationConfig": {"responseModalities": ["AUDIO"]}},
+                {"output_config": {"format": {"type": "json_schema"}}},
+            )
+        ),
+        ((PIECES[0], Delta.shaped("", PLAIN._replace(plain=False)), *PIECES), {}),
     ],
-    ids=["a tool call", "several choices", "a structure"],
 )
 async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, ...], options: dict[str, Any]) -> None:
     scripts = {"cut": Script(pieces, error=ProviderUnavailableError, error_at=3), "whole": Script(PIECES)}
@@ -236,6 +248,39 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
     assert isinstance(events[-1], Failed)
     assert events[-1].code == "provider_unavailable"
     assert house.demo.calls == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"response_format": {"type": "text"}, "modalities": ["text"], "tools": [{"type": "function"}]},
+        {"generationConfig": {"responseMimeType": "text/plain", "responseModalities": ["TEXT"], "temperature": 0}},
+        {"output_config": {"effort": "low"}, "generationConfig": None, "functions": []},
+    ],
+)
+def test_a_text_is_a_text_in_any_dialects_words_r6(options: dict[str, Any]) -> None:
+    one = Progress(job("acme", "s")._replace(request=ask("fast", **options)), Lease("s", 1))
+    assert rescuable(one)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "left"),
+    [
+        ([Delta(f" tok{number}") for number in range(40)], 60),  # events of a token each, whatever its length
+        ([Delta("a " * 20)] * 4, 100 - 40),  # sentences
+        ([Delta(reasoning="hm, " * 10), Delta("so")], 100 - 10),
+        ([Delta("a " * 400)], 1),
+        ([Delta(role="assistant")], 100),
+    ],
+)
+def test_limits_are_lowered_by_what_was_used_under_any_name_r6(deltas: list[Delta], left: int) -> None:
+    limits = {"max_tokens": 100, "max_completion_tokens": 100}
+    options: dict[str, Any] = {**limits, "generationConfig": {"maxOutputTokens": 100, "topK": 3}}
+    one = Progress(job("acme", "s")._replace(request=ask("fast", **options)), Lease("s", 1))
+    one.take(columns(deltas))
+    lowered = continuation(one, "x", prefill=True).options
+    assert lowered == dict.fromkeys(limits, left) | {"generationConfig": {"maxOutputTokens": left, "topK": 3}}
+    assert one.request.options == options
 
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
@@ -252,7 +297,7 @@ def test_a_batch_counts_as_its_events_do() -> None:
     for number in range(len(events)):
         single.take(events[number : number + 1])
     assert whole.answer == single.answer == events
-    assert (whole.characters, whole.calls_tools) == (single.characters, single.calls_tools) == (4, True)
+    assert (whole.characters, whole.beyond_text) == (single.characters, single.beyond_text) == (4, True)
 
 
 def test_the_beginning_of_an_answer_ends_without_white_space_r6() -> None:

@@ -76,6 +76,17 @@ def _stopped(count: int | None, *, finish: bool, then: str) -> Behaviour:
     return behave
 
 
+def _cut_in(**delta: Any) -> Behaviour:
+    """Says this, which is no text, and half of the rest of it never comes."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.event(exchange.chunk({"role": "assistant", "content": None, **delta}))
+        exchange.writer.close()
+
+    return behave
+
+
 async def _silent(exchange: Exchange) -> None:
     await asyncio.sleep(SILENCE)
     exchange.writer.close()
@@ -259,6 +270,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "plain": _plain,
     "unicode": _unicode,
     "cut-40": _stopped(40, finish=False, then="cut"),
+    "cut-function": _cut_in(function_call={"name": "get_weather", "arguments": '{"ci'}),
+    "cut-refusal": _cut_in(refusal="I cannot"),
+    "cut-audio": _cut_in(audio={"id": "audio_1", "data": "UklG"}),
     "no-finish": _stopped(None, finish=False, then="end"),
     "no-done": _stopped(None, finish=True, then="end"),
     "no-done-cut": _stopped(None, finish=True, then="cut"),

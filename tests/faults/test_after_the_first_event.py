@@ -68,6 +68,16 @@ async def test_without_a_rescuer_the_answer_ends_in_an_error_and_is_not_stored_r
         assert await one.calls(model) == [2 if fault == "stall-20" else 4]
 
 
+@pytest.mark.parametrize("half", ["cut-function", "cut-refusal", "cut-audio"])
+async def test_what_is_no_text_is_not_gone_on_with_r6(upstream: str, tmp_path: Path, half: str) -> None:
+    """Its first half is with the client already, as the provider wrote it."""
+    async with bench(upstream, tmp_path, f"half--{half}", f"half-{half}--ok") as one:
+        got = await one.ask()
+        assert got.error is not None
+        assert (got.error["code"], got.text, got.done) == ("upstream_truncated", "", False)
+        assert await one.calls(f"half--{half}", f"half-{half}--ok") == [1, 0]
+
+
 async def test_a_second_answer_is_never_joined_to_the_first_r6(upstream: str, tmp_path: Path) -> None:
     async with bench(upstream, tmp_path, "seam--cut-40", "seam--other") as one:
         got = await one.ask()
