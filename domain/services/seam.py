@@ -10,6 +10,8 @@ EVIDENCE = 24
 """So many first characters of the answer again, and then others: that is a second answer, not the rest of the first."""
 LEAST_EXACT = 16
 """A shorter repetition is the text's own where the model goes on from its own words."""
+LEAST_RESTART = 4
+"""So many first characters again, and they are all that was sent: a model that ignores its own words began anew."""
 LEAST_UNSPACED, UNSPACED = 3, "\u0e00"
 """A repetition counts from the beginning of a word; where scripts do without spaces, roughly from Thai on, if it is at
 least as long as this."""
@@ -84,7 +86,7 @@ class Seam:
     def _repeated(self, head: str) -> int:
         """How many characters at the beginning of the continuation were sent before."""
         sent = self._sent
-        if len(sent) >= LEAST_EXACT and head.startswith(sent):
+        if head.startswith(sent) and (len(sent) >= LEAST_EXACT or (self._exact and _is_beginning(sent))):
             return len(sent)
         tail = sent[-WINDOW:]
         for size in range(min(len(tail), len(head)), 0, -1):
@@ -126,6 +128,12 @@ class Seam:
 def is_half(text: str) -> bool:
     """Whether it ends in the first half of a surrogate pair."""
     return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def _is_beginning(text: str) -> bool:
+    """Whether a short text, said twice, is an answer that began again, and not laughter, which repeats itself."""
+    itself = (text + text).find(text, 1) < len(text)
+    return len(text) >= LEAST_RESTART and not itself and any(character.isalpha() for character in text)
 
 
 def _other_half(half: str, rest: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.delta import Delta, Dialect, ToolCallDelta, Usage
-from domain.services.seam import EVIDENCE, LEAST_EXACT, WINDOW, Seam, UnjoinableError
+from domain.services.seam import EVIDENCE, LEAST_EXACT, LEAST_RESTART, WINDOW, Seam, UnjoinableError
 
 END = Delta(finish_reason="stop", usage=Usage(1, 2), model="m")
 SENTENCE = "The sky looks blue because of how sunlight meets the air."
@@ -97,10 +97,35 @@ def test_seams_of_a_model_that_was_asked_to_go_on_r6(sent: str, continuation: st
         ("one \n", " \ntwo", "one \ntwo"),
         ("one ", "two", "one two"),
         (SENTENCE, SENTENCE[-LEAST_EXACT:] + " And so", SENTENCE + " And so"),
+        ("The sky is", "The sky is blue.", "The sky is blue."),  # it ignored that it had begun
+        ("The sky is ", "The sky is blue.", "The sky is blue."),
+        ("The sky is", " blue. The sky is", "The sky is blue. The sky is"),
+        ("Paris", "Paris.", "Paris."),
+        ("今天天气", "今天天气很好", "今天天气很好"),
+        ("haha", "haha!", "hahahaha!"),  # what was sent repeats itself, so it goes on to
+        ("哈哈哈哈", "哈哈哈哈", "哈哈哈哈哈哈哈哈"),
+        ("So ", "So it", "So So it"),  # too short to tell
+        ("10101", "10101", "1010110101"),
     ],
 )
 def test_seams_of_a_model_that_was_given_its_own_beginning_r6(sent: str, continuation: str, expected: str) -> None:
     assert sent + joined(sent, [continuation], exact=True) == expected
+
+
+@given(text=words, place=st.integers(0), cuts=st.lists(st.integers(0)))
+def test_a_model_that_ignores_its_own_beginning_says_nothing_twice_r6(text: str, place: int, cuts: list[int]) -> None:
+    """However short the beginning: of different words, from the fourth character on."""
+    sent = text[: LEAST_RESTART + place % len(text)]
+    if len(sent) >= LEAST_RESTART and len(set(sent)) > len(sent) // 2:
+        assert sent + joined(sent, split(text, cuts), exact=True) == text
+
+
+@given(piece=st.text("abcdefgh", min_size=1, max_size=4), count=st.integers(2, 9), cuts=st.lists(st.integers(0)))
+def test_a_beginning_that_repeats_itself_goes_on_to_r6(piece: str, count: int, cuts: list[int]) -> None:
+    sent = (piece * count)[: LEAST_EXACT - 1]
+    if len(sent) % len(piece) == 0 and len(sent) > len(piece):
+        rest = piece * count
+        assert joined(sent, split(rest, cuts), exact=True) == rest
 
 
 def units(text: str) -> bytes:
