@@ -14,6 +14,8 @@ from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
 from adapters.redis.probe_leases import ALONE_SECONDS, SETTLING, STATES
 from domain.model import OPENED_BY_HAND, BreakerState
+from domain.services.breaker_state import BreakerPolicy
+from domain.services.circuit_breaker import CircuitBreakers
 from tests.redis_breakers import breakers_later
 from tests.redis_cases import redis_client
 from tests.redis_proxy import proxy_to
@@ -348,7 +350,16 @@ async def test_what_redis_has_from_before_is_told_the_newer_state_b6(server: Red
 
 async def test_closed_breakers_cost_no_command_on_the_path_of_a_request_b2(server: RedisServer) -> None:
     async with house(server, 1) as fleet:
+        breakers = CircuitBreakers(fleet.clock, fleet.boards[0], BreakerPolicy(), 30.0)
         before = fleet.client.commands
         for number in range(100):
-            assert fleet.boards[0].state(f"p/{number}") is None
+            target, holder = f"p/{number % 7}", f"s{number}"
+            assert await breakers.admit(target, holder)
+            assert not breakers.shuts_out(target)
+            if number % 5:
+                await breakers.succeeded(target, holder)
+            elif number % 2:
+                await breakers.failed(target, holder)
+            else:
+                await breakers.abandoned(target, holder)
         assert fleet.client.commands == before

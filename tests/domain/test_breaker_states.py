@@ -76,6 +76,8 @@ class World:
         for who in HOLDERS:
             verdicts = ("succeeded", "failed", "abandoned", "lost") if who in self.calls else ("admit",)
             yield from ((action, who) for action in verdicts)
+            if self.calls.get(who):  # a probe alone is asked for its first event
+                yield "answered", who
 
     def act(self, action: str, who: tuple[str, str]) -> None:
         name, holder = who
@@ -89,6 +91,9 @@ class World:
             before = self.state
             if run(service.admit(TARGET, holder)):
                 self.calls[who] = before.generation if before else 0
+        elif action == "answered":
+            run(service.answered(TARGET, holder))
+            self.calls[who] = 0
         else:
             del self.calls[who]
             if action == "lost":  # its process died: nobody gives anything back
