@@ -265,6 +265,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "narrow": _narrow(4, 0.2),
     "down-4": _failing(lambda age: age < 4),
     "down-60": _failing(lambda age: age < 60),
+    "dies-4": _failing(lambda age: 3 <= age < 7),
+    "dies-60": _failing(lambda age: 3 <= age < 63),
     "flaps": _failing(lambda age: age % 4 < 2),
     "tools": _tools,
     "plain": _plain,

@@ -6,6 +6,7 @@ The issue's figure is 20 processes with 50 tasks each: HEADGATE_FLEET_PROCESSES=
 import asyncio
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -24,8 +25,7 @@ ENVIRON = {
     "RETRY_MAX_ATTEMPTS": "1",
     "STREAM_FIRST_EVENT_TIMEOUT": "0.4",
 }
-HEARD_SECONDS = 2.0
-"""The promise is one; a machine that is busy with other tests gets another."""
+HEARD_SECONDS = 1.0
 
 PROBED_SECONDS = 30.0
 """Long enough for a few doubled cooldowns after Redis has lost its data."""
@@ -64,7 +64,9 @@ async def open_at_one(fleet: Fleet, model: str) -> None:
     async def all_know() -> bool:
         return "closed" not in await states(fleet, model)
 
+    began = time.monotonic()
     await eventually(all_know, HEARD_SECONDS)
+    print(f"\n{model}: known to {PROCESSES} processes after {time.monotonic() - began:.2f} s")  # noqa: T201
 
 
 async def hammer(fleet: Fleet, model: str, until: asyncio.Event) -> Counter[str]:
@@ -108,6 +110,7 @@ async def test_one_probe_at_a_time_whatever_redis_forgets_b1_b3_b6(fleet: Fleet,
     assert codes.keys() <= {"circuit_open", "provider_timeout"}
     assert codes["provider_timeout"] == probes
     assert probes < 20
+    print(f"{codes.total()} requests, {probes} probes, {seen['most_open']} at once")  # noqa: T201
 
 
 async def test_a_restart_without_data_closes_nothing_b6(fleet: Fleet) -> None:
