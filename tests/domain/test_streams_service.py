@@ -51,6 +51,22 @@ async def test_an_equal_request_joins_then_hits_and_the_joiner_is_charged_once_c
     ]
 
 
+async def test_each_reader_is_told_who_answers_with_the_first_event_r7() -> None:
+    house = House(scripts={"late": Script(text_pieces(TEXT), first_delay=5.0)})
+    service = house.build()
+    first, second = [await service.open(ask("p/late"), context()) for _ in range(2)]
+    await house.pass_time(2)
+    assert (first.target, second.target) == (None, None)
+    await house.pass_time(4)
+    assert (first.target, second.target) == ("p/late", "p/late")
+    for attachment in (first, second):
+        assert isinstance((await read_all(attachment))[-1], Complete)
+        attachment.close()
+    hit = await service.open(ask("p/late"), context())
+    assert hit.target is None  # it is in the answer
+    hit.close()
+
+
 async def test_attaching_resumes_and_keeps_the_work_alive_s3_s7() -> None:
     house = House(scripts={"paced": Script(text_pieces(TEXT), delay=2.0)})
     service = house.build()
