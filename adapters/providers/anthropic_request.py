@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from adapters.providers.anthropic_messages import read_instructions, read_turns
 from adapters.providers.attempt import Attempt
-from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
+from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
 from adapters.providers.conversation_parts import encoded, nested, parts
+from adapters.providers.reasoning_details import thinking_blocks
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
 UNKNOWN = Capabilities(200_000, 4_096, prefill=True)
@@ -43,15 +44,18 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     Raises `ProviderRequestError` for messages that cannot be translated.
     """
     given = {name: value for name, value in request.options.items() if value is not None}
-    row = capabilities(model) or UNKNOWN
-    limit = given.get("max_completion_tokens") or given.get("max_tokens") or row.output_tokens
-    body: JsonObject = {"model": model, "max_tokens": limit, "messages": read_turns(request.messages, attempt)}
+    known = capabilities(model)
+    row = known or UNKNOWN
+    limit = token_limit(given, known) or row.output_tokens
+    thoughts = known is None or known.reasoning is not Reasoning.NONE
+    turns = read_turns(request.messages, attempt, thoughts=thoughts)
+    body: JsonObject = {"model": model, "max_tokens": limit, "messages": turns}
     system = [*parts(given.get("system"), attempt), *read_instructions(request.messages, attempt)]
     if system:
         body["system"] = system
     body |= _tools(given)
     body |= _output(given)
-    body |= _thinking(given, request.messages, row, limit, body)
+    body |= _thinking(given, row, limit, body, begins=_thoughts_may_begin(request.messages, attempt))
     if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
         body |= _sampling(given)
     body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
@@ -118,13 +122,10 @@ def _tool_choice(choice: Json) -> JsonObject | None:
 
 
 def _thinking(
-    given: Mapping[str, Json], messages: Sequence[Message], row: Capabilities, limit: Json, body: JsonObject
+    given: Mapping[str, Json], row: Capabilities, limit: int, body: JsonObject, *, begins: bool
 ) -> JsonObject:
-    """`reasoning_effort` in the model's way; Anthropic's own `thinking` stands as it is.
-
-    Thoughts of earlier turns are not in OpenAI's messages, and a model that thinks by budget wants them after a tool's
-    result; nor does it think with a forced tool or on a partial answer.
-    """
+    """`reasoning_effort` in the model's way; Anthropic's own `thinking` stands as it is. A model that thinks by budget
+    does so where thoughts may begin, and not with a forced tool."""
     effort = given.get("reasoning_effort")
     if "thinking" in given:
         return {"thinking": given["thinking"]}
@@ -137,7 +138,14 @@ def _thinking(
         if effort == "none" or forced:
             return {"output_config": chosen}
         return {"output_config": chosen, "thinking": {"type": "adaptive", "display": "summarized"}}
-    budget = min(BUDGETS.get(effort, 0), limit // 2 if isinstance(limit, int) else 0)
-    if budget < LEAST_BUDGET or forced or not messages or messages[-1].role != "user":
+    budget = min(BUDGETS.get(effort, 0), limit // 2)
+    if budget < LEAST_BUDGET or forced or not begins:
         return {}
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _thoughts_may_begin(messages: Sequence[Message], attempt: Attempt) -> bool:
+    """Behind a user's message, not on a partial answer; behind a tool's result if the thoughts before it are there."""
+    last = messages[-1].role if messages else ""
+    answer = next((message for message in reversed(messages) if message.role == "assistant"), None)
+    return last == "user" or (last == "tool" and answer is not None and bool(thinking_blocks(answer, attempt)))

@@ -1,7 +1,7 @@
 """The messages of a conversation, from OpenAI's shape to the contents of Gemini's API."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from mimetypes import guess_type
 
 from adapters.providers.attempt import Attempt
@@ -46,6 +46,8 @@ def read_contents(messages: Sequence[Message], attempt: Attempt, *, signed: bool
         else:
             said = [_part(part) for part in parts(message.content, attempt)]
         if message.role == "assistant":
+            if said and (signature := _signature(message.extra)) is not None:
+                said[-1]["thoughtSignature"] = signature
             calls = tool_calls(message, attempt)
             names |= {call.id: call.name for call in calls}
             said += [_function_call(call, signed=signed) for call in calls]
@@ -58,10 +60,14 @@ def read_contents(messages: Sequence[Message], attempt: Attempt, *, signed: bool
 
 def _function_call(call: ToolCall, *, signed: bool) -> JsonObject:
     part: JsonObject = {"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}}
-    signature = nested(call.given, "extra_content", "google", "thought_signature")
+    signature = _signature(call.given)
     if signature is not None or signed:
         part["thoughtSignature"] = signature or ANY_SIGNATURE
     return part
+
+
+def _signature(given: Mapping[str, Json]) -> Json:
+    return nested(given, "extra_content", "google", "thought_signature")
 
 
 def _function_response(message: Message, names: dict[str, str], attempt: Attempt) -> JsonObject:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
+from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
 from adapters.providers.conversation_parts import encoded, nested
 from adapters.providers.gemini_contents import read_contents, read_instructions
 from domain.model import CompletionRequest, Json, JsonObject
@@ -27,7 +27,8 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     Raises `ProviderRequestError` for messages that cannot be translated.
     """
     given = {name: value for name, value in request.options.items() if value is not None}
-    row = capabilities(model) or UNKNOWN
+    known = capabilities(model)
+    row = known or UNKNOWN
     signed = row.reasoning is Reasoning.EFFORT
     body: JsonObject = {"contents": read_contents(request.messages, attempt, signed=signed)}
     own = nested(given, "systemInstruction", "parts")
@@ -35,15 +36,14 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     if instructions:
         body["systemInstruction"] = {"parts": instructions}
     body |= _tools(given)
-    config = _generation_config(given, row)
+    config = _generation_config(given, row, token_limit(given, known))
     if config:
         body["generationConfig"] = config
     return encoded({**body, **{name: value for name, value in given.items() if name in OWN_OPTIONS}})
 
 
-def _generation_config(given: Mapping[str, Json], row: Capabilities) -> JsonObject:
+def _generation_config(given: Mapping[str, Json], row: Capabilities, limit: int | None) -> JsonObject:
     config = {theirs: given[ours] for ours, theirs in GENERATION_OPTIONS.items() if ours in given}
-    limit = given.get("max_completion_tokens") or given.get("max_tokens")
     if limit is not None:
         config["maxOutputTokens"] = limit
     stop = given.get("stop")

@@ -108,6 +108,7 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
         usage,
         chunk.model if finish_reason is not None else None,
         not (reasoning or tool_calls) and finish_reason is None and usage is None,
+        b"",
     )
     return Delta.shaped(content if isinstance(content, str) else _text(content), _new_shape(Shape, fields))
 

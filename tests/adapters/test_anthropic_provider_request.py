@@ -87,6 +87,47 @@ def test_parts_become_blocks_and_anthropics_own_stay(part: Json, block: Json) ->
     assert blocks(Message("user", [part])) == [("user", [block])]
 
 
+def thought(**fields: Json) -> Json:
+    return {"type": "reasoning.text", "text": "Hm", "signature": "c2ln", "format": "anthropic-claude-v1", **fields}
+
+
+def test_signed_thoughts_go_back_before_what_they_led_to() -> None:
+    details: Json = [
+        thought(index=0),
+        {"type": "reasoning.encrypted", "data": "x", "index": 1},
+        thought(signature=None),
+        thought(format="google-gemini-v1"),
+        {"type": "reasoning.summary", "summary": "s"},
+        3,
+    ]
+    answer = Message("assistant", "I see.", {**call("{}").extra, "reasoning_details": details})
+    result = Message("tool", "1", {"tool_call_id": "call_1"})
+    said = [{"type": "text", "text": "I see."}, {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]
+    thoughts = [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "x"}]
+    assert blocks(HI, answer, result)[1] == ("assistant", [*thoughts, *said])
+    assert blocks(HI, answer)[1] == ("assistant", said)  # nothing may be thought on the beginning of an answer
+    assert body(HI, answer, result, model="claude-3-5-haiku")["messages"][1]["content"] == said
+    empty = Message("assistant", "", {"reasoning_details": details})
+    assert blocks(HI, empty, HI) == [("user", [{"type": "text", "text": "Hi"}] * 2)]
+
+
+def test_a_budget_is_given_behind_a_tools_result_whose_thoughts_are_there() -> None:
+    answer = Message("assistant", None, {**call("{}").extra, "reasoning_details": [thought()]})
+    result = Message("tool", "1", {"tool_call_id": "call_1"})
+    assert body(HI, answer, result, reasoning_effort="high")["thinking"]["budget_tokens"] == 16_384
+    assert "thinking" not in body(HI, answer, result, HI, call("{}"), result, reasoning_effort="high")
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [("claude-opus-4", 100_000, 32_000), ("claude-opus-4-5", 64_000.0, 64_000), ("kimi-k2", 100_000, 100_000)],
+)
+def test_r1_a_limit_above_the_models_own_is_its_own(model: str, asked: float, sent: int) -> None:
+    """What was asked of a larger target must not make this one refuse."""
+    assert body(model=model, max_tokens=asked)["max_tokens"] == sent
+    assert body(model=model, max_completion_tokens=asked)["max_tokens"] == sent
+
+
 def test_a_message_without_content_is_no_turn() -> None:
     assert blocks(HI, Message("assistant", ""), Message("user", [{"type": "text", "text": ""}])) == [
         ("user", [{"type": "text", "text": "Hi"}])
@@ -106,11 +147,11 @@ def test_a_call_without_arguments_has_an_empty_object(arguments: str) -> None:
     "message",
     [call("{"), call("[]"), call("[" * 100_000), Message("assistant", None, {"tool_calls": [{}]}),
      Message("assistant", None, {"tool_calls": 3}), Message("tool", "x"), Message("user", 3),
-     Message("user", ["x"])],
+     Message("user", ["x"]), Message("assistant", "x", {"reasoning_details": 3})],
 )  # fmt: skip
 def test_what_cannot_be_translated_is_the_requests_fault(message: Message) -> None:
     with pytest.raises(ProviderRequestError) as caught:
-        body(HI, message)
+        body(HI, message, HI)
     assert caught.value.details["param"] == "messages"
 
 

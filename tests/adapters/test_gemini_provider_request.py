@@ -72,6 +72,22 @@ def test_a_call_has_the_signature_that_its_model_wants(model: str, more: Any, si
     assert part.get("thoughtSignature") == signature
 
 
+def test_a_signature_beside_the_content_goes_to_its_last_part() -> None:
+    extra: dict[str, Json] = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    content: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    sent = body(HI, Message("assistant", content, extra), Message("assistant", "", extra), HI)
+    assert sent["contents"][1]["parts"] == [{"text": "a"}, {"text": "b", "thoughtSignature": "c2ln"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [("gemini-2.0-flash", 100_000, 8_192), ("gemini-2.5-pro", 100_000.0, 65_536), ("gemma-3", 100_000, 100_000)],
+)
+def test_r1_a_limit_above_the_models_own_is_its_own(model: str, asked: float, sent: int) -> None:
+    """What was asked of a larger target must not make this one refuse."""
+    assert body(model=model, max_tokens=asked)["generationConfig"] == {"maxOutputTokens": sent}
+
+
 @pytest.mark.parametrize(
     ("part", "sent"),
     [

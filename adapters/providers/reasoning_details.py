@@ -1,0 +1,32 @@
+"""Signed thoughts of Anthropic's models in OpenAI's dialect: a list `reasoning_details` beside a message's content.
+
+The convention is OpenRouter's (openrouter.ai/docs/use-cases/reasoning-tokens): a client sends the list back as it came.
+"""
+
+from adapters.providers.attempt import Attempt
+from adapters.providers.conversation_parts import refused
+from domain.model import JsonObject, Message
+
+TEXT, ENCRYPTED = "reasoning.text", "reasoning.encrypted"
+FORMAT = "anthropic-claude-v1"
+"""Whose thoughts these are: no other vendor can read them, nor Anthropic those of others."""
+
+
+def thinking_blocks(message: Message, attempt: Attempt) -> list[JsonObject]:
+    """The blocks that the list of a message stands for; thoughts that nobody signed, or another vendor, are left out.
+
+    Raises `ProviderRequestError` if it is no list.
+    """
+    details = message.extra.get("reasoning_details") or []
+    if not isinstance(details, list):
+        raise refused(attempt, "The reasoning_details of a message are no list.")
+    blocks: list[JsonObject] = []
+    for detail in details:
+        if not isinstance(detail, dict) or detail.get("format", FORMAT) != FORMAT:
+            continue
+        if detail.get("type") == TEXT and detail.get("signature"):
+            thought = {"thinking": detail.get("text") or "", "signature": detail["signature"]}
+            blocks.append({"type": "thinking", **thought})
+        elif detail.get("type") == ENCRYPTED and detail.get("data"):
+            blocks.append({"type": "redacted_thinking", "data": detail["data"]})
+    return blocks
