@@ -86,9 +86,19 @@ def capabilities(model: str) -> Capabilities | None:
 
     What stands before a slash is left out of account: `anthropic/claude-opus-4-5`, `models/gemini-2.5-pro`.
     """
+    family = _family(model)
+    return None if family is None else FAMILIES[family]
+
+
+def may_sign(model: str) -> bool:
+    """Whether a model may have signed its thoughts, and want them back: all that are not known to be of others."""
+    family = _family(model)
+    return family is None or family.startswith(("claude", "gemini"))
+
+
+def _family(model: str) -> str | None:
     name = model.rpartition("/")[2].lower()
-    prefix = max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len, default=None)
-    return None if prefix is None else FAMILIES[prefix]
+    return max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len, default=None)
 
 
 def token_limit(given: Mapping[str, Json], known: Capabilities | None) -> int | None:
