@@ -67,7 +67,9 @@ def _block(part: JsonObject) -> JsonObject:
         case "image_url":
             return {"type": "image", "source": _source(nested(part, "image_url", "url"))}
         case "file" if data_url(nested(part, "file", "file_data")):
-            return {"type": "document", "source": _source(nested(part, "file", "file_data"))}
+            document: JsonObject = {"type": "document", "source": _source(nested(part, "file", "file_data"))}
+            name = nested(part, "file", "filename")
+            return document if name is None else {**document, "title": name}
         case "refusal":
             return {"type": "text", "text": part.get("refusal")}
         case _:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from adapters.providers.anthropic_messages import read_instructions, read_turns
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
-from adapters.providers.conversation_parts import encoded, nested, parts
+from adapters.providers.conversation_parts import check_answerable, encoded, nested, parts, refused
 from adapters.providers.reasoning_details import thinking_blocks
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
@@ -28,6 +28,8 @@ OWN_OPTIONS = frozenset(
 SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
 SERVICE_TIERS = frozenset({"auto", "standard_only"})
 TOOL_CHOICES: Mapping[str, str] = {"auto": "auto", "none": "none", "required": "any"}
+JSON_ALONE = "Answer with one JSON object and nothing else."
+"""What stands for a `response_format` of `json_object`, for which there is no option."""
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 LEAST_BUDGET = 1_024
@@ -41,8 +43,10 @@ EFFORTS = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "h
 def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
     """The body of `POST /v1/messages`. Options that Anthropic has no word for are left out.
 
-    Raises `ProviderRequestError` for messages that cannot be translated.
+    Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
+    would have another form.
     """
+    check_answerable(request, attempt)
     given = {name: value for name, value in request.options.items() if value is not None}
     known = capabilities(model)
     row = known or UNKNOWN
@@ -51,21 +55,26 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     turns = read_turns(request.messages, attempt, thoughts=thoughts)
     body: JsonObject = {"model": model, "max_tokens": limit, "messages": turns}
     system = [*parts(given.get("system"), attempt), *read_instructions(request.messages, attempt)]
+    if nested(given, "response_format", "type") == "json_object":
+        system.append({"type": "text", "text": JSON_ALONE})
     if system:
         body["system"] = system
-    body |= _tools(given)
+    body |= _tools(given, attempt)
     body |= _output(given)
     body |= _thinking(given, row, limit, body, begins=_thoughts_may_begin(request.messages, attempt))
     if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
-        body |= _sampling(given)
+        body |= _sampling(given, alone=known is not None)
     body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
     return encoded({**body, "stream": True})
 
 
-def _sampling(given: Mapping[str, Json]) -> JsonObject:
-    """OpenAI's temperature goes up to 2, Anthropic's to 1: above it counts as 1, as in Anthropic's own layer."""
+def _sampling(given: Mapping[str, Json], *, alone: bool) -> JsonObject:
+    """OpenAI's temperature goes up to 2, Anthropic's to 1: above it counts as 1, as in Anthropic's own layer. It stands
+    `alone`: from Claude 4.1 on it is refused together with `top_p`."""
     body = {name: given[name] for name in SAMPLING_OPTIONS if name in given}
     temperature = body.get("temperature")
+    if alone and temperature is not None:
+        body.pop("top_p", None)
     if isinstance(temperature, int | float) and temperature > 1:
         body["temperature"] = 1
     return body
@@ -87,12 +96,12 @@ def _output(given: Mapping[str, Json]) -> JsonObject:
     return body
 
 
-def _tools(given: Mapping[str, Json]) -> JsonObject:
+def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
     tools = given.get("tools")
     if not isinstance(tools, list) or not tools:
         return {}
     body: JsonObject = {"tools": [_tool(tool) for tool in tools if isinstance(tool, dict)]}
-    choice = _tool_choice(given.get("tool_choice"))
+    choice = _tool_choice(given.get("tool_choice"), attempt)
     if given.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
         choice = {"type": "auto", **(choice or {}), "disable_parallel_tool_use": True}
     if choice is not None:
@@ -106,10 +115,11 @@ def _tool(tool: JsonObject) -> JsonObject:
     if not isinstance(function, dict):
         return tool
     named = {name: function[name] for name in ("name", "description") if function.get(name) is not None}
-    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS}
+    own = {"cache_control": tool["cache_control"]} if "cache_control" in tool else {}
+    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS, **own}
 
 
-def _tool_choice(choice: Json) -> JsonObject | None:
+def _tool_choice(choice: Json, attempt: Attempt) -> JsonObject | None:
     match choice:
         case str() if choice in TOOL_CHOICES:
             return {"type": TOOL_CHOICES[choice]}
@@ -117,8 +127,10 @@ def _tool_choice(choice: Json) -> JsonObject | None:
             return {"type": "tool", "name": name}
         case dict():
             return choice
-        case _:
+        case None:
             return None
+        case _:
+            raise refused(attempt, "This provider does not know such a choice of tools.", "tool_choice")
 
 
 def _thinking(

@@ -83,8 +83,9 @@ class GeminiChunks:
 
     over = False
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, most_calls: int | None = None) -> None:
         self._attempt = attempt
+        self._most_calls = most_calls
         self._begun = False
         self._finished = False
         self._calls = 0
@@ -111,7 +112,7 @@ class GeminiChunks:
         delta = Delta(
             "".join(part.text for part in parts if part.text and not part.thought),
             reasoning="".join(part.text for part in parts if part.text and part.thought),
-            tool_calls=tuple(self._call(part, part.function_call) for part in parts if part.function_call is not None),
+            tool_calls=self._new_calls(parts),
             role=None if self._begun else "assistant",
             model=None if self._begun else self._model,
         )
@@ -133,6 +134,12 @@ class GeminiChunks:
             return None
         self._counted = True
         return Delta(usage=self._usage)
+
+    def _new_calls(self, parts: list[_Part]) -> tuple[ToolCallDelta, ...]:
+        """The calls, as far as so many may be made: Gemini cannot be told that, and asks again."""
+        left = None if self._most_calls is None else self._most_calls - self._calls
+        made = [(part, part.function_call) for part in parts if part.function_call is not None]
+        return tuple(self._call(part, call) for part, call in made[:left])
 
     def _call(self, part: _Part, call: _FunctionCall) -> ToolCallDelta:
         """A whole call: Gemini does not send them in fragments, and often without an id."""

@@ -73,7 +73,7 @@ def test_calls_and_their_results_stand_together() -> None:
         ({"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
          {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}),
         ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-         {"type": "document",
+         {"type": "document", "title": "a.pdf",
           "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}}),
         ({"type": "file", "file": {"file_id": "f"}}, {"type": "file", "file": {"file_id": "f"}}),
         ({"type": "refusal", "refusal": "No."}, {"type": "text", "text": "No."}),
@@ -164,7 +164,13 @@ def test_half_a_surrogate_pair_goes_as_it_came() -> None:
     [
         ({"max_tokens": 5}, {"max_tokens": 5}),
         ({"max_tokens": 5, "max_completion_tokens": 7}, {"max_tokens": 7}),
-        ({"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature": 0.5, "top_p": 0.9, "top_k": 3}),
+        ({"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature": 0.5, "top_k": 3}),
+        ({"top_p": 0.9}, {"top_p": 0.9}),
+        ({"response_format": {"type": "json_object"}},
+         {"system": [{"type": "text", "text": "Answer with one JSON object and nothing else."}]}),
+        ({"tools": [{"type": "function", "function": {"name": "f"}, "cache_control": {"type": "ephemeral"}}]},
+         {"tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}},
+                     "cache_control": {"type": "ephemeral"}}]}),
         ({"temperature": 1.5}, {"temperature": 1}),
         ({"stop": "a"}, {"stop_sequences": ["a"]}),
         ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
@@ -183,8 +189,8 @@ def test_half_a_surrogate_pair_goes_as_it_came() -> None:
          {"thinking": {"type": "enabled", "budget_tokens": 2_000}}),
         ({"thinking": {"type": "disabled"}, "temperature": 0.5},
          {"thinking": {"type": "disabled"}, "temperature": 0.5}),
-        ({"n": 2, "seed": 1, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "service_tier": "flex",
-          "response_format": {"type": "json_object"}, "logprobs": True, "x_invented": 1, "stop": None,
+        ({"n": 1, "seed": 1, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "service_tier": "flex",
+          "logprobs": False, "modalities": ["text"], "functions": [], "x_invented": 1, "stop": None,
           "stream_options": {}, "presence_penalty": 1, "tools": []}, {}),
     ],
 )  # fmt: skip
@@ -193,6 +199,30 @@ def test_options_under_anthropics_names(options: dict[str, Any], sent: dict[str,
     got = body(**options)
     del got["messages"]
     assert got == {**plain, **sent}
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"tools": [TOOL], "tool_choice": "odd"}, "tool_choice"),
+    ],
+)
+def test_what_would_change_the_form_of_the_answer_is_refused(options: dict[str, Any], param: str) -> None:
+    with pytest.raises(ProviderRequestError) as caught:
+        body(**options)
+    assert caught.value.details["param"] == param
+
+
+@pytest.mark.parametrize(
+    "message", [Message("function", "1", {"name": "f"}), Message("assistant", None, {"function_call": {"name": "f"}})]
+)
+def test_calls_from_before_there_were_tools_are_refused(message: Message) -> None:
+    with pytest.raises(ProviderRequestError):
+        body(HI, message, HI)
 
 
 @pytest.mark.parametrize(
