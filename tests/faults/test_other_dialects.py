@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
+import pydantic
 import pytest
+from google.genai import types
 
 from domain.services.rescue import GO_ON
 from tests.adapters import test_anthropic_provider_upstream as claude
@@ -193,6 +196,7 @@ async def test_anthropics_thoughts_go_out_and_come_back_signed(upstream: str, tm
         await ask(sdk, list(turns(answer)), stream=stream, extra_body={"thinking": THINKING})
         first, second = (body for _, _, body in them.claude.seen)
         assert first["thinking"] == second["thinking"] == THINKING
+        pydantic.TypeAdapter(list[anthropic.types.MessageParam]).validate_python(second["messages"])
         assert second["messages"][1]["content"] == [
             {"type": "thinking", "thinking": "Hmm.", "signature": "c2ln"},
             {"type": "redacted_thinking", "data": "ZGF0YQ=="},
@@ -210,6 +214,7 @@ async def test_geminis_signatures_go_out_and_come_back(upstream: str, tmp_path: 
             check(answer, "c1")
         await ask(sdk, list(turns(answer)), stream=stream)
         _, second = (body for _, _, body in them.google.seen)
+        assert [types.Content.model_validate(one).role for one in second["contents"]] == ["user", "model", "user"]
         call = {"id": "c1", "name": "get_weather", "args": {"city": "Paris"}}
         assert second["contents"][1]["parts"] == [
             {"text": "Let me see.", "thoughtSignature": "dGV4dA=="},
