@@ -64,7 +64,7 @@ async def extra_calls(fleet: Fleet, model: str, requests: int) -> int:
 async def test_an_outage_is_not_seen_and_the_primary_is_back_within_a_cooldown_r3(
     routed: Fleet, rng: random.Random, seconds: float
 ) -> None:
-    """Fault 35; R1, R3, B1, B4: no client error, at most a tenth more calls, and all is as before within a cooldown."""
+    """R1, R3, B1, B4: no client error, at most a tenth more calls, and all is as before within a cooldown."""
     down = 60 if seconds > 10 else 4
     model = f"down-{down}"
     # Cooldowns double: the last one is about as long as the outage was.
@@ -86,7 +86,7 @@ async def test_an_outage_is_not_seen_and_the_primary_is_back_within_a_cooldown_r
 async def test_a_flapping_primary_is_not_seen_and_not_hammered_r3(
     routed: Fleet, rng: random.Random, seconds: float
 ) -> None:
-    """Fault 35; R1, R3: two seconds down, two seconds up, and so on."""
+    """R1, R3: two seconds down, two seconds up, and so on."""
     requests = await offered(routed, "flaps", 60 if seconds > 10 else 8, rng)
     extra = await extra_calls(routed, "flaps", requests)
     print(f"\n{requests} requests of a primary that flaps, {extra} extra calls")  # noqa: T201
