@@ -58,7 +58,7 @@ class Shape(NamedTuple):
     plain: bool = True
     """Nothing but the text adds to the answer."""
     extra: bytes = b""
-    """What OpenAI's dialect has no field for, e.g. signed thoughts: a JSON object."""
+    """What OpenAI's dialect has no field for, e.g. signed thoughts: a JSON object. It adds nothing to be read."""
 
 
 PLAIN = Shape()
@@ -94,7 +94,7 @@ class Delta(_Piece):
         extra: bytes = b"",
     ) -> Self:
         """A delta from its fields."""
-        plain = not (reasoning or tool_calls or extra) and finish_reason is None and usage is None
+        plain = not (reasoning or tool_calls) and finish_reason is None and usage is None
         fields = (raw, None, dialect, choice, role, reasoning, tool_calls, finish_reason, usage, model, plain, extra)
         return tuple.__new__(cls, (text, tuple.__new__(Shape, fields)))
 

@@ -122,7 +122,7 @@ def _status(event: Status) -> JsonObject:
 
 def _text_alone(shape: Shape) -> bool:
     """Whether this door shows nothing of it but the text."""
-    return shape.plain and not shape.choice
+    return shape.plain and not (shape.choice or shape.extra)
 
 
 def _delta(text: str, shape: Shape) -> bytes:

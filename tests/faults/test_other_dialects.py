@@ -30,6 +30,7 @@ REDACTED = claude.block(1, {"type": "redacted_thinking", "data": "ZGF0YQ=="})
 CLAUDE: Mapping[str, Answer] = {
     **claude.ANSWERS,
     "claude-3-rest": Answer([claude.start("rest"), *claude.text(0, *WORDS[40:]), *claude.stop("end_turn")]),
+    "signed-cut": Answer([claude.start("signed-cut"), *claude.thinking(0, "Hm"), *claude.text(1, *WORDS[:40])], "cut"),
     "claude-sonnet-4-tools": Answer(
         [
             claude.start("claude-sonnet-4-1", input_tokens=9, cache_read_input_tokens=5),
@@ -43,6 +44,9 @@ CLAUDE: Mapping[str, Answer] = {
 }
 GOOGLE: Mapping[str, Answer] = {
     **google.ANSWERS,
+    "signed-cut": Answer(
+        [google.chunk({"text": "Hm", "thought": True, "thoughtSignature": "c2ln"}), *google.text(*WORDS[:40])], "cut"
+    ),
     "gemini-2.5-rest": Answer([*google.text(*WORDS[40:]), google.stop("rest", tokens=20)]),
     "gemini-3-tools": Answer(
         [
@@ -135,7 +139,7 @@ async def test_one_vendor_answers_for_the_other_r1(upstream: str, tmp_path: Path
         assert failed.open == 0
 
 
-@pytest.mark.parametrize("fault", ["cut-40", "error-midway", "broken-json", "stall-20", "no-finish"])
+@pytest.mark.parametrize("fault", ["cut-40", "signed-cut", "error-midway", "broken-json", "stall-20", "no-finish"])
 @pytest.mark.parametrize("vendor", ["claude", "google"])
 async def test_an_answer_of_theirs_that_breaks_off_is_finished_by_openai_r6(
     upstream: str, tmp_path: Path, vendor: str, fault: str
