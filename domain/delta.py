@@ -17,6 +17,10 @@ class Usage(NamedTuple):
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt's, those that were read from the provider's cache."""
+    reasoning_tokens: int = 0
+    """Of the answer's, those of its thoughts."""
 
     @property
     def total_tokens(self) -> int:
@@ -32,6 +36,8 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    extra: bytes = b""
+    """What OpenAI's dialect has no field for, e.g. a signature that comes back with the call: a JSON object."""
 
 
 class Shape(NamedTuple):
@@ -51,6 +57,8 @@ class Shape(NamedTuple):
     model: str | None = None
     plain: bool = True
     """Nothing but the text adds to the answer. False and no field: the provider's own JSON alone says what does."""
+    extra: bytes = b""
+    """What OpenAI's dialect has no field for, e.g. signed thoughts: a JSON object. It adds nothing to be read."""
 
 
 PLAIN = Shape()
@@ -83,10 +91,11 @@ class Delta(_Piece):
         finish_reason: str | None = None,
         usage: Usage | None = None,
         model: str | None = None,
+        extra: bytes = b"",
     ) -> Self:
         """A delta from its fields."""
         plain = not (reasoning or tool_calls) and finish_reason is None and usage is None
-        fields = (raw, None, dialect, choice, role, reasoning, tool_calls, finish_reason, usage, model, plain)
+        fields = (raw, None, dialect, choice, role, reasoning, tool_calls, finish_reason, usage, model, plain, extra)
         return tuple.__new__(cls, (text, tuple.__new__(Shape, fields)))
 
     @classmethod
@@ -143,6 +152,11 @@ class Delta(_Piece):
         return self.shape.usage
 
     @property
+    def extra(self) -> bytes:
+        """What OpenAI's dialect has no field for: a JSON object."""
+        return self.shape.extra
+
+    @property
     def model(self) -> str | None:
-        """The provider's name of the model, on the event that ends the answer."""
+        """The provider's name of the model, on the events that begin and end the answer, if it says so there."""
         return self.shape.model

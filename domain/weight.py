@@ -25,9 +25,9 @@ def weight(events: Events[E], last: Shape | None = None) -> int:
 
 
 def _shape_weight(shape: Shape) -> int:
-    size = SHAPE_OVERHEAD + len(shape.head) + len(shape.reasoning)
+    size = SHAPE_OVERHEAD + len(shape.head) + len(shape.reasoning) + len(shape.extra)
     if shape.tail is not None:
         size += len(shape.tail)
     for call in shape.tool_calls:
-        size += SHAPE_OVERHEAD + len(call.arguments)
+        size += SHAPE_OVERHEAD + len(call.arguments) + len(call.extra)
     return size

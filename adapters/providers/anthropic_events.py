@@ -10,8 +10,13 @@ from adapters.providers.anthropic_errors import stream_error
 from adapters.providers.attempt import Attempt
 from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
+from adapters.providers.reasoning_details import ENCRYPTED, FORMAT, TEXT
 from adapters.providers.streamed_answer import decoded
 from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
+
+
+class _OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    thinking_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +24,7 @@ class _Usage(msgspec.Struct, frozen=True, gc=False):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +41,8 @@ class _Piece(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
     partial_json: str | None = None
     input: Any = None
     stop_reason: str | None = None
@@ -53,6 +61,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 _DECODER = msgspec.json.Decoder(_Event)
 _NOTHING = _Piece()
 _NO_USAGE = _Usage()
+_NO_DETAILS = _OutputDetails()
 
 FINISH_REASONS: Mapping[str, str] = {
     "max_tokens": "length",
@@ -64,7 +73,8 @@ FINISH_REASONS: Mapping[str, str] = {
 
 
 class AnthropicEvents:
-    """Reads the events of one answer. It keeps the model, the input's tokens and which block is which tool call."""
+    """Reads the events of one answer. It keeps the model, the input's tokens, which block is which tool call, and the
+    thoughts until they are signed: whoever sends them back must send all of a block in one."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.over = False
@@ -73,6 +83,9 @@ class AnthropicEvents:
         self._input = _NO_USAGE
         self._calls: dict[int, int] = {}
         self._bare: set[int] = set()  # blocks of tool calls that have no arguments yet
+        self._thought: list[str] = []
+        self._signature = ""
+        self._details = 0
 
     def delta(self, event: ServerSentEvent) -> Delta | None:
         """The delta that an event is; None for a ping, the ends of blocks and kinds that came after this was written.
@@ -100,7 +113,7 @@ class AnthropicEvents:
     def _message_start(self, message: _Message) -> Delta:
         self._model = message.model
         self._input = message.usage or _NO_USAGE
-        return Delta(role=message.role or "assistant")
+        return Delta(role=message.role or "assistant", model=message.model)
 
     def _block_start(self, index: int, block: _Piece) -> Delta | None:
         if block.type == "tool_use":
@@ -109,14 +122,21 @@ class AnthropicEvents:
             if not arguments:
                 self._bare.add(index)
             return Delta(tool_calls=(ToolCallDelta(call, block.id, block.name, arguments),))
+        if block.type == "thinking":
+            self._thought = []
+        elif block.type == "redacted_thinking" and block.data:
+            return self._detail({"type": ENCRYPTED, "data": block.data})
         return self._block_delta(index, block)
 
     def _block_delta(self, index: int, piece: _Piece) -> Delta | None:
-        """Arguments of tools that Anthropic runs itself, signatures and citations are nobody's business here."""
+        """Arguments of tools that Anthropic runs itself and citations are nobody's business here."""
         if piece.text:
             return Delta.shaped(piece.text, PLAIN)
         if piece.thinking:
+            self._thought.append(piece.thinking)
             return Delta(reasoning=piece.thinking)
+        if piece.signature:
+            self._signature = piece.signature
         if piece.partial_json and index in self._calls:
             self._bare.discard(index)
             return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments=piece.partial_json),))
@@ -124,10 +144,19 @@ class AnthropicEvents:
 
     def _block_stop(self, index: int) -> Delta | None:
         """A call without arguments has an empty object for them, which OpenAI's clients want to see."""
+        if self._signature:
+            signed = {"type": TEXT, "text": "".join(self._thought), "signature": self._signature}
+            self._thought, self._signature = [], ""
+            return self._detail(signed)
         if index not in self._bare:
             return None
         self._bare.discard(index)
         return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments="{}"),))
+
+    def _detail(self, detail: Mapping[str, object]) -> Delta:
+        """One of `reasoning_details`."""
+        number, self._details = self._details, self._details + 1
+        return Delta(extra=encoded({"reasoning_details": [{**detail, "format": FORMAT, "index": number}]}))
 
     def _message_delta(self, delta: _Piece, usage: _Usage) -> Delta | None:
         reason = delta.stop_reason
@@ -135,7 +164,12 @@ class AnthropicEvents:
             return None
         return Delta(
             finish_reason=FINISH_REASONS.get(reason, "stop"),
-            usage=Usage(_input_tokens(usage, self._input), usage.output_tokens or self._input.output_tokens or 0),
+            usage=Usage(
+                _input_tokens(usage, self._input),
+                usage.output_tokens or self._input.output_tokens or 0,
+                _later(usage.cache_read_input_tokens, self._input.cache_read_input_tokens),
+                (usage.output_tokens_details or _NO_DETAILS).thinking_tokens or 0,
+            ),
             model=self._model,
         )
 
@@ -147,4 +181,8 @@ def _input_tokens(last: _Usage, first: _Usage) -> int:
         (last.cache_creation_input_tokens, first.cache_creation_input_tokens),
         (last.cache_read_input_tokens, first.cache_read_input_tokens),
     )
-    return sum((earlier or 0) if later is None else later for later, earlier in counts)
+    return sum(_later(later, earlier) for later, earlier in counts)
+
+
+def _later(last: int | None, first: int | None) -> int:
+    return (first or 0) if last is None else last

@@ -11,6 +11,7 @@ from adapters.providers.conversation_parts import (
     tool_call_id,
     tool_calls,
 )
+from adapters.providers.reasoning_details import thinking_blocks
 from domain.model import Json, JsonObject, Message
 
 
@@ -20,15 +21,20 @@ def read_instructions(messages: Sequence[Message], attempt: Attempt) -> list[Jso
     return [part for message in messages if message.role in INSTRUCTIONS for part in parts(message.content, attempt)]
 
 
-def read_turns(messages: Sequence[Message], attempt: Attempt) -> list[Json]:
-    """The turns of the user and the assistant. Neighbours of one role become one turn: the results of calls that were
-    made together must stand together. Raises `ProviderRequestError` for what cannot be translated."""
+def read_turns(messages: Sequence[Message], attempt: Attempt, *, thoughts: bool) -> list[Json]:
+    """The turns of the user and the assistant, with signed `thoughts` for models that have any. Neighbours of one role
+    become one turn: the results of calls that were made together must stand together.
+
+    Raises `ProviderRequestError` for what cannot be translated.
+    """
     turns: list[Json] = []
     last_role, last_blocks = "", list[Json]()
     for message in messages:
         if message.role in INSTRUCTIONS or not (blocks := _blocks(message, attempt)):
             continue
         role = "assistant" if message.role == "assistant" else "user"
+        if thoughts and role == "assistant" and message is not messages[-1]:  # the beginning of an answer has none
+            blocks = [*thinking_blocks(message, attempt), *blocks]
         if role != last_role:
             last_role, last_blocks = role, []
             turns.append({"role": role, "content": last_blocks})
@@ -61,7 +67,9 @@ def _block(part: JsonObject) -> JsonObject:
         case "image_url":
             return {"type": "image", "source": _source(nested(part, "image_url", "url"))}
         case "file" if data_url(nested(part, "file", "file_data")):
-            return {"type": "document", "source": _source(nested(part, "file", "file_data"))}
+            document: JsonObject = {"type": "document", "source": _source(nested(part, "file", "file_data"))}
+            name = nested(part, "file", "filename")
+            return document if name is None else {**document, "title": name}
         case "refusal":
             return {"type": "text", "text": part.get("refusal")}
         case _:

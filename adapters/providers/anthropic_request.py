@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from adapters.providers.anthropic_messages import read_instructions, read_turns
 from adapters.providers.attempt import Attempt
-from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
-from adapters.providers.conversation_parts import encoded, nested, parts
+from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
+from adapters.providers.conversation_parts import check_answerable, encoded, nested, parts, refused
+from adapters.providers.reasoning_details import thinking_blocks
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
 UNKNOWN = Capabilities(200_000, 4_096, prefill=True)
@@ -27,6 +28,8 @@ OWN_OPTIONS = frozenset(
 SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
 SERVICE_TIERS = frozenset({"auto", "standard_only"})
 TOOL_CHOICES: Mapping[str, str] = {"auto": "auto", "none": "none", "required": "any"}
+JSON_ALONE = "Answer with one JSON object and nothing else."
+"""What stands for a `response_format` of `json_object`, for which there is no option."""
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 LEAST_BUDGET = 1_024
@@ -40,28 +43,38 @@ EFFORTS = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "h
 def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
     """The body of `POST /v1/messages`. Options that Anthropic has no word for are left out.
 
-    Raises `ProviderRequestError` for messages that cannot be translated.
+    Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
+    would have another form.
     """
+    check_answerable(request, attempt)
     given = {name: value for name, value in request.options.items() if value is not None}
-    row = capabilities(model) or UNKNOWN
-    limit = given.get("max_completion_tokens") or given.get("max_tokens") or row.output_tokens
-    body: JsonObject = {"model": model, "max_tokens": limit, "messages": read_turns(request.messages, attempt)}
+    known = capabilities(model)
+    row = known or UNKNOWN
+    limit = token_limit(given, known) or row.output_tokens
+    thoughts = known is None or known.reasoning is not Reasoning.NONE
+    turns = read_turns(request.messages, attempt, thoughts=thoughts)
+    body: JsonObject = {"model": model, "max_tokens": limit, "messages": turns}
     system = [*parts(given.get("system"), attempt), *read_instructions(request.messages, attempt)]
+    if nested(given, "response_format", "type") == "json_object":
+        system.append({"type": "text", "text": JSON_ALONE})
     if system:
         body["system"] = system
-    body |= _tools(given)
+    body |= _tools(given, attempt)
     body |= _output(given)
-    body |= _thinking(given, request.messages, row, limit, body)
+    body |= _thinking(given, row, limit, body, begins=_thoughts_may_begin(request.messages, attempt))
     if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
-        body |= _sampling(given)
+        body |= _sampling(given, alone=known is not None)
     body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
     return encoded({**body, "stream": True})
 
 
-def _sampling(given: Mapping[str, Json]) -> JsonObject:
-    """OpenAI's temperature goes up to 2, Anthropic's to 1: above it counts as 1, as in Anthropic's own layer."""
+def _sampling(given: Mapping[str, Json], *, alone: bool) -> JsonObject:
+    """OpenAI's temperature goes up to 2, Anthropic's to 1: above it counts as 1, as in Anthropic's own layer. It stands
+    `alone`: from Claude 4.1 on it is refused together with `top_p`."""
     body = {name: given[name] for name in SAMPLING_OPTIONS if name in given}
     temperature = body.get("temperature")
+    if alone and temperature is not None:
+        body.pop("top_p", None)
     if isinstance(temperature, int | float) and temperature > 1:
         body["temperature"] = 1
     return body
@@ -83,12 +96,12 @@ def _output(given: Mapping[str, Json]) -> JsonObject:
     return body
 
 
-def _tools(given: Mapping[str, Json]) -> JsonObject:
+def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
     tools = given.get("tools")
     if not isinstance(tools, list) or not tools:
         return {}
     body: JsonObject = {"tools": [_tool(tool) for tool in tools if isinstance(tool, dict)]}
-    choice = _tool_choice(given.get("tool_choice"))
+    choice = _tool_choice(given.get("tool_choice"), attempt)
     if given.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
         choice = {"type": "auto", **(choice or {}), "disable_parallel_tool_use": True}
     if choice is not None:
@@ -102,10 +115,11 @@ def _tool(tool: JsonObject) -> JsonObject:
     if not isinstance(function, dict):
         return tool
     named = {name: function[name] for name in ("name", "description") if function.get(name) is not None}
-    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS}
+    own = {"cache_control": tool["cache_control"]} if "cache_control" in tool else {}
+    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS, **own}
 
 
-def _tool_choice(choice: Json) -> JsonObject | None:
+def _tool_choice(choice: Json, attempt: Attempt) -> JsonObject | None:
     match choice:
         case str() if choice in TOOL_CHOICES:
             return {"type": TOOL_CHOICES[choice]}
@@ -113,18 +127,17 @@ def _tool_choice(choice: Json) -> JsonObject | None:
             return {"type": "tool", "name": name}
         case dict():
             return choice
-        case _:
+        case None:
             return None
+        case _:
+            raise refused(attempt, "This provider does not know such a choice of tools.", "tool_choice")
 
 
 def _thinking(
-    given: Mapping[str, Json], messages: Sequence[Message], row: Capabilities, limit: Json, body: JsonObject
+    given: Mapping[str, Json], row: Capabilities, limit: int, body: JsonObject, *, begins: bool
 ) -> JsonObject:
-    """`reasoning_effort` in the model's way; Anthropic's own `thinking` stands as it is.
-
-    Thoughts of earlier turns are not in OpenAI's messages, and a model that thinks by budget wants them after a tool's
-    result; nor does it think with a forced tool or on a partial answer.
-    """
+    """`reasoning_effort` in the model's way; Anthropic's own `thinking` stands as it is. A model that thinks by budget
+    does so where thoughts may begin, and not with a forced tool."""
     effort = given.get("reasoning_effort")
     if "thinking" in given:
         return {"thinking": given["thinking"]}
@@ -137,7 +150,14 @@ def _thinking(
         if effort == "none" or forced:
             return {"output_config": chosen}
         return {"output_config": chosen, "thinking": {"type": "adaptive", "display": "summarized"}}
-    budget = min(BUDGETS.get(effort, 0), limit // 2 if isinstance(limit, int) else 0)
-    if budget < LEAST_BUDGET or forced or not messages or messages[-1].role != "user":
+    budget = min(BUDGETS.get(effort, 0), limit // 2)
+    if budget < LEAST_BUDGET or forced or not begins:
         return {}
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _thoughts_may_begin(messages: Sequence[Message], attempt: Attempt) -> bool:
+    """Behind a user's message, not on a partial answer; behind a tool's result if the thoughts before it are there."""
+    last = messages[-1].role if messages else ""
+    answer = next((message for message in reversed(messages) if message.role == "assistant"), None)
+    return last == "user" or (last == "tool" and answer is not None and bool(thinking_blocks(answer, attempt)))

@@ -5,6 +5,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from domain.model import Json
+
 
 class Reasoning(StrEnum):
     """How a model is told to think before it answers."""
@@ -84,9 +86,27 @@ def capabilities(model: str) -> Capabilities | None:
 
     What stands before a slash is left out of account: `anthropic/claude-opus-4-5`, `models/gemini-2.5-pro`.
     """
+    family = _family(model)
+    return None if family is None else FAMILIES[family]
+
+
+def may_sign(model: str) -> bool:
+    """Whether a model may have signed its thoughts, and want them back: all that are not known to be of others."""
+    family = _family(model)
+    return family is None or family.startswith(("claude", "gemini"))
+
+
+def _family(model: str) -> str | None:
     name = model.rpartition("/")[2].lower()
-    prefix = max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len, default=None)
-    return None if prefix is None else FAMILIES[prefix]
+    return max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len, default=None)
+
+
+def token_limit(given: Mapping[str, Json], known: Capabilities | None) -> int | None:
+    """The caller's limit of an answer, at most what the model gives: more was meant for another target of its route."""
+    limit = given.get("max_completion_tokens") or given.get("max_tokens")
+    if not isinstance(limit, int | float):
+        return None
+    return int(limit) if known is None else min(int(limit), known.output_tokens)
 
 
 def capabilities_by(declared: Mapping[str, Mapping[str, int | bool]]) -> Callable[[str], Capabilities | None]:

@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.providers.attempt import Attempt
 from domain.errors import ProviderRequestError
-from domain.model import Json, JsonObject, Message
+from domain.model import CompletionRequest, Json, JsonObject, Message
 
 INSTRUCTIONS = frozenset({"system", "developer"})
 """The roles of messages that are not turns of the conversation."""
@@ -89,9 +89,25 @@ def nested(part: Mapping[str, Json], *path: str) -> Json:
     return value
 
 
-def refused(attempt: Attempt, message: str) -> ProviderRequestError:
-    """What the provider would refuse, before it is asked."""
-    return attempt.error(ProviderRequestError, message, param="messages")
+def check_answerable(request: CompletionRequest, attempt: Attempt) -> None:
+    """Raises `ProviderRequestError` for what would change the form of the answer, and cannot be translated: a caller
+    who is answered all the same would look for what is not there."""
+    given = request.options
+    if given.get("n") not in (None, 1):
+        raise refused(attempt, "This provider gives one answer at a time.", "n")
+    if given.get("logprobs"):
+        raise refused(attempt, "This provider tells no probabilities.", "logprobs")
+    if given.get("modalities") not in (None, [], ["text"]):
+        raise refused(attempt, "This provider answers in text.", "modalities")
+    if given.get("functions") or any(
+        message.role == "function" or message.extra.get("function_call") for message in request.messages
+    ):
+        raise refused(attempt, "This provider is given tools, not functions.", "functions")
+
+
+def refused(attempt: Attempt, message: str, param: str = "messages") -> ProviderRequestError:
+    """What the provider would refuse, or misunderstand, before it is asked."""
+    return attempt.error(ProviderRequestError, message, param=param)
 
 
 def encoded(body: Mapping[str, object]) -> bytes:

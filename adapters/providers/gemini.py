@@ -40,7 +40,8 @@ class GeminiProvider(Provider):
         def send() -> UpstreamResponse:
             return self._upstream.post(_path(model), encode_request(request, model, attempt), attempt)
 
-        return StreamedAnswer(attempt, send, GeminiChunks(attempt), status_error)
+        most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
+        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

@@ -1,7 +1,7 @@
 """The messages of a conversation, from OpenAI's shape to the contents of Gemini's API."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from mimetypes import guess_type
 
 from adapters.providers.attempt import Attempt
@@ -31,41 +31,60 @@ def read_instructions(messages: Sequence[Message], attempt: Attempt) -> list[Jso
     ]
 
 
-def read_contents(messages: Sequence[Message], attempt: Attempt, *, signed: bool) -> list[Json]:
-    """The turns of the user and the model; `signed` models want a signature on each call. Neighbours of one role
-    become one turn. Raises `ProviderRequestError` for what cannot be translated."""
+def read_contents(messages: Sequence[Message], attempt: Attempt, *, third: bool) -> list[Json]:
+    """The turns of the user and the model; models from the `third` generation on want a signature on each call, and
+    take media in results. Neighbours of one role become one turn, but for the media of results for older models: a
+    turn must have as many results as there were calls, and nothing else, so they follow in one of their own.
+
+    Raises `ProviderRequestError` for what cannot be translated.
+    """
     contents: list[Json] = []
     names: dict[str, str] = {}
+    media: list[Json] = []
     last_role, last_parts = "", list[Json]()
     for message in messages:
         if message.role in INSTRUCTIONS:
             continue
         role = "model" if message.role == "assistant" else "user"
         if message.role == "tool":
-            said = [_function_response(message, names, attempt)]
+            result, shown = _function_response(message, names, attempt)
+            if third and shown:
+                result["parts"] = shown
+            else:
+                media += shown
+            said: list[JsonObject] = [{"functionResponse": result}]
         else:
             said = [_part(part) for part in parts(message.content, attempt)]
+            if media:
+                contents.append({"role": "user", "parts": media})
+                last_role, media = "", []
         if message.role == "assistant":
+            if said and (signature := _signature(message.extra)) is not None:
+                said[-1]["thoughtSignature"] = signature
             calls = tool_calls(message, attempt)
             names |= {call.id: call.name for call in calls}
-            said += [_function_call(call, signed=signed) for call in calls]
+            said += [_function_call(call, signed=third) for call in calls]
         if said and role != last_role:
             last_role, last_parts = role, []
             contents.append({"role": role, "parts": last_parts})
         last_parts += said
-    return contents
+    return [*contents, {"role": "user", "parts": media}] if media else contents
 
 
 def _function_call(call: ToolCall, *, signed: bool) -> JsonObject:
     part: JsonObject = {"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}}
-    signature = nested(call.given, "extra_content", "google", "thought_signature")
+    signature = _signature(call.given)
     if signature is not None or signed:
         part["thoughtSignature"] = signature or ANY_SIGNATURE
     return part
 
 
-def _function_response(message: Message, names: dict[str, str], attempt: Attempt) -> JsonObject:
-    """The result of a call. Gemini wants to know the function's name, and an object."""
+def _signature(given: Mapping[str, Json]) -> Json:
+    return nested(given, "extra_content", "google", "thought_signature")
+
+
+def _function_response(message: Message, names: dict[str, str], attempt: Attempt) -> tuple[JsonObject, list[Json]]:
+    """The result of a call, and the media in it. Gemini wants to know the function's name, and an object."""
     call = tool_call_id(message, attempt)
     if call not in names:
         raise refused(attempt, "A message of a tool answers a call that is not in the messages.")
@@ -75,7 +94,8 @@ def _function_response(message: Message, names: dict[str, str], attempt: Attempt
     except (ValueError, RecursionError):
         result = text
     response = result if isinstance(result, dict) else {"result": result}
-    return {"functionResponse": {"id": call, "name": names[call], "response": response}}
+    media: list[Json] = [_part(part) for part in parts(message.content, attempt) if part.get("type") != "text"]
+    return {"id": call, "name": names[call], "response": response}, media
 
 
 def _part(part: JsonObject) -> JsonObject:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.capabilities import Capabilities, Reasoning, capabilities
-from adapters.providers.conversation_parts import encoded, nested
+from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
+from adapters.providers.conversation_parts import check_answerable, encoded, nested, refused
 from adapters.providers.gemini_contents import read_contents, read_instructions
 from domain.model import CompletionRequest, Json, JsonObject
 
@@ -24,26 +24,27 @@ LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDI
 def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
     """The body of `POST /models/{model}:streamGenerateContent`. Options that Gemini has no word for are left out.
 
-    Raises `ProviderRequestError` for messages that cannot be translated.
+    Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
+    would have another form.
     """
+    check_answerable(request, attempt)
     given = {name: value for name, value in request.options.items() if value is not None}
-    row = capabilities(model) or UNKNOWN
-    signed = row.reasoning is Reasoning.EFFORT
-    body: JsonObject = {"contents": read_contents(request.messages, attempt, signed=signed)}
+    known = capabilities(model)
+    row = known or UNKNOWN
+    body: JsonObject = {"contents": read_contents(request.messages, attempt, third=row.reasoning is Reasoning.EFFORT)}
     own = nested(given, "systemInstruction", "parts")
     instructions = [*(own if isinstance(own, list) else []), *read_instructions(request.messages, attempt)]
     if instructions:
         body["systemInstruction"] = {"parts": instructions}
-    body |= _tools(given)
-    config = _generation_config(given, row)
+    body |= _tools(given, attempt)
+    config = _generation_config(given, row, token_limit(given, known))
     if config:
         body["generationConfig"] = config
     return encoded({**body, **{name: value for name, value in given.items() if name in OWN_OPTIONS}})
 
 
-def _generation_config(given: Mapping[str, Json], row: Capabilities) -> JsonObject:
+def _generation_config(given: Mapping[str, Json], row: Capabilities, limit: int | None) -> JsonObject:
     config = {theirs: given[ours] for ours, theirs in GENERATION_OPTIONS.items() if ours in given}
-    limit = given.get("max_completion_tokens") or given.get("max_tokens")
     if limit is not None:
         config["maxOutputTokens"] = limit
     stop = given.get("stop")
@@ -68,7 +69,7 @@ def _thinking(effort: str, reasoning: Reasoning) -> JsonObject:
     return told if effort == "none" else {**told, "includeThoughts": True}
 
 
-def _tools(given: Mapping[str, Json]) -> JsonObject:
+def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
     tools = given.get("tools")
     if not isinstance(tools, list) or not tools:
         return {}
@@ -82,7 +83,7 @@ def _tools(given: Mapping[str, Json]) -> JsonObject:
             own.append(tool)
     declared: list[Json] = [{"functionDeclarations": functions}] if functions else []
     body: JsonObject = {"tools": [*declared, *own]}
-    choice = _calling_config(given.get("tool_choice"))
+    choice = _calling_config(given.get("tool_choice"), attempt)
     if choice is not None:
         body["toolConfig"] = {"functionCallingConfig": choice}
     return body
@@ -93,11 +94,13 @@ def _declaration(function: JsonObject) -> JsonObject:
     return {theirs: function[ours] for ours, theirs in names.items() if function.get(ours) is not None}
 
 
-def _calling_config(choice: Json) -> JsonObject | None:
+def _calling_config(choice: Json, attempt: Attempt) -> JsonObject | None:
     match choice:
         case str() if choice in TOOL_CHOICES:
             return {"mode": TOOL_CHOICES[choice]}
         case {"type": "function", "function": {"name": name}}:
             return {"mode": "ANY", "allowedFunctionNames": [name]}
-        case _:
+        case None:
             return None
+        case _:
+            raise refused(attempt, "This provider does not know such a choice of tools.", "tool_choice")

@@ -8,14 +8,19 @@ import msgspec
 from pydantic import SecretStr
 
 from adapters.providers.attempt import Attempt
+from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
+from adapters.providers.reasoning_details import unsigned
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
 from ports.provider import Provider
+
+SIGNED = frozenset({"reasoning_details", "extra_content", "tool_calls"})
+"""Fields of messages in which there may be signatures of other vendors."""
 
 
 class OpenAIProvider(Provider):
@@ -56,10 +61,12 @@ class OpenAIProvider(Provider):
 
 def _encode(request: CompletionRequest, model: str) -> bytes:
     given = request.options.get("stream_options")
+    foreign = any(map(SIGNED.intersection, (message.extra for message in request.messages))) and not may_sign(model)
     body = {
         "model": model,
         "messages": [
-            {"role": message.role, "content": message.content, **message.extra} for message in request.messages
+            {"role": role, "content": content, **(unsigned(extra) if foreign else extra)}
+            for role, content, extra in request.messages
         ],
         **request.options,
         "stream": True,

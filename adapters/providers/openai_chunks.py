@@ -114,6 +114,7 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
         not (reasoning or tool_calls or message.function_call or message.refusal or message.audio)
         and finish_reason is None
         and usage is None,
+        b"",
     )
     return Delta.shaped(content if isinstance(content, str) else _text(content), _new_shape(Shape, fields))
 

@@ -33,6 +33,7 @@ class _DeltasRow(NamedTuple):
     usage: Usage | None
     model: str | None
     plain: bool
+    extra: bytes = b""
 
 
 class _StatusRow(msgspec.Struct, tag="status", frozen=True):

@@ -55,13 +55,14 @@ class Seam:
         return joined
 
     def _bare(self, delta: Delta) -> Delta | None:
-        """The delta without its role and unwanted thoughts; without the provider's bytes, if they hold one of them."""
-        reasoning = delta.reasoning if self._thoughts else ""
-        if delta.role is None and reasoning == delta.reasoning:
+        """The delta without its role, unwanted thoughts and their signatures; without the provider's bytes, if they
+        hold one of them."""
+        reasoning, extra = (delta.reasoning, delta.extra) if self._thoughts else ("", b"")
+        if delta.role is None and (reasoning, extra) == (delta.reasoning, delta.extra):
             return delta
-        if not (delta.text or reasoning or delta.tool_calls or delta.finish_reason or delta.usage):
+        if not (delta.text or reasoning or extra or delta.tool_calls or delta.finish_reason or delta.usage):
             return None
-        return delta.but(role=None, reasoning=reasoning)
+        return delta.but(role=None, reasoning=reasoning, extra=extra)
 
     def _hold(self, delta: Delta) -> list[Delta]:
         text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from domain.delta import Shape
+from domain.delta import Shape, ToolCallDelta
 from domain.errors import MissingParameterError, RequestValidationError, UnknownParameterError
 from domain.events import Events, Kind, columns
 from domain.model import (
@@ -122,7 +122,7 @@ def _status(event: Status) -> JsonObject:
 
 def _text_alone(shape: Shape) -> bool:
     """Whether this door shows nothing of it but the text."""
-    return shape.plain and not shape.choice
+    return shape.plain and not (shape.choice or shape.extra)
 
 
 def _delta(text: str, shape: Shape) -> bytes:
@@ -134,13 +134,17 @@ def _delta(text: str, shape: Shape) -> bytes:
     if shape.reasoning:
         data["reasoning"] = shape.reasoning
     if shape.tool_calls:
-        data["tool_calls"] = [
-            {"index": call.index, "id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in shape.tool_calls
-        ]
+        data["tool_calls"] = [_tool_call(call) for call in shape.tool_calls]
     if shape.finish_reason is not None:
         data["finish_reason"] = shape.finish_reason
+    if shape.extra:
+        data |= json_text.loads(shape.extra)
     return json_text.dumps(data)
+
+
+def _tool_call(piece: ToolCallDelta) -> JsonObject:
+    call: JsonObject = {"index": piece.index, "id": piece.id, "name": piece.name, "arguments": piece.arguments}
+    return call | json_text.loads(piece.extra) if piece.extra else call
 
 
 def _complete(event: Complete) -> JsonObject:

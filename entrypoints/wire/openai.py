@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any, NamedTuple
 
-from domain.delta import PLAIN, Dialect, Shape, Usage
+from domain.delta import PLAIN, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import InvalidTypeError
 from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
@@ -159,7 +159,9 @@ def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> 
     if shape.reasoning:
         delta["reasoning_content"] = shape.reasoning
     if shape.tool_calls:
-        delta["tool_calls"] = [_tool_call(call.index, call.id, call.name, call.arguments) for call in shape.tool_calls]
+        delta["tool_calls"] = [_tool_call(call) for call in shape.tool_calls]
+    if shape.extra:
+        delta |= json_text.loads(shape.extra)
     choice: JsonObject = {"index": shape.choice, "delta": delta, "finish_reason": shape.finish_reason}
     empty = not delta and shape.finish_reason is None
     whole: JsonObject = {
@@ -175,21 +177,28 @@ def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> 
 
 
 def usage_object(usage: Usage) -> Json:
-    """OpenAI's usage object."""
-    return {
+    """OpenAI's usage object; details where there is something to tell."""
+    whole: JsonObject = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     }
+    if usage.cached_tokens > 0:
+        whole["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens > 0:
+        whole["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return whole
 
 
-def _tool_call(index: int, call_id: str | None, name: str | None, arguments: str) -> Json:
-    function: JsonObject = {"arguments": arguments}
-    if name is not None:
-        function["name"] = name
-    call: JsonObject = {"index": index, "function": function}
-    if call_id is not None:
-        call |= {"id": call_id, "type": "function"}
+def _tool_call(piece: ToolCallDelta) -> Json:
+    function: JsonObject = {"arguments": piece.arguments}
+    if piece.name is not None:
+        function["name"] = piece.name
+    call: JsonObject = {"index": piece.index, "function": function}
+    if piece.id is not None:
+        call |= {"id": piece.id, "type": "function"}
+    if piece.extra:
+        call |= json_text.loads(piece.extra)
     return call
 
 

@@ -65,7 +65,7 @@ def joined(deltas: Sequence[Delta]) -> str:
 
 async def test_an_answer_has_role_text_finish_usage_and_model(provider: AnthropicProvider) -> None:
     deltas = await answer(provider, "ok")
-    assert deltas[0] == Delta(role="assistant")
+    assert deltas[0] == Delta(role="assistant", model="ok")
     assert joined(deltas) == "".join(WORDS)
     assert deltas[-1] == Delta(finish_reason="stop", usage=Usage(9, 60), model="ok")
     assert {(delta.raw, delta.dialect) for delta in deltas} == {(b"", Dialect.NATIVE)}
@@ -95,7 +95,7 @@ async def test_tool_calls_come_in_fragments_and_one_without_arguments_has_an_emp
 
 async def test_usage_counts_what_was_read_from_the_cache_and_written_to_it(provider: AnthropicProvider) -> None:
     last = (await answer(provider, "cached"))[-1]
-    assert (last.usage, last.finish_reason) == (Usage(4 + 5 + 1, 60), "length")
+    assert (last.usage, last.finish_reason) == (Usage(4 + 5 + 1, 60, cached_tokens=5), "length")
 
 
 async def test_tools_that_anthropic_runs_itself_are_no_calls(provider: AnthropicProvider) -> None:

@@ -39,7 +39,7 @@ def delta(kind: str, **fields: Any) -> Any:
         {"type": "invented_tomorrow", "x": 1},
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "redacted_thinking", "data": "x"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "redacted_thinking", "data": ""}},
         {"type": "content_block_start"},
         {"type": "content_block_delta", "index": 0},
         {"type": "message_delta", "usage": {"output_tokens": 1}},
@@ -63,6 +63,34 @@ def test_a_block_may_start_with_all_it_has() -> None:
     assert ended is None
     text = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "a"}}
     assert read(text) == [Delta("a")]
+
+
+def test_thoughts_come_again_whole_and_signed_at_the_end_of_their_block() -> None:
+    def block(kind: str, **fields: Any) -> Any:
+        return {"type": "content_block_start", "index": 0, "content_block": {"type": kind, **fields}}
+
+    stop = {"type": "content_block_stop", "index": 0}
+    unsigned = [block("thinking", thinking="lost"), stop]
+    signed = [block("thinking", thinking="", signature=""), delta("thinking_delta", thinking="H"),
+              delta("thinking_delta", thinking="m"), delta("signature_delta", signature="c2ln"), stop]  # fmt: skip
+    omitted = [block("thinking", thinking="", signature="s2"), stop]
+    details = [
+        json.loads(one.extra)["reasoning_details"]
+        for one in read(*unsigned, *signed, block("redacted_thinking", data="x"), stop, *omitted)
+        if one and one.extra
+    ]
+    mark = {"format": "anthropic-claude-v1"}
+    assert details == [
+        [{"type": "reasoning.text", "text": "Hm", "signature": "c2ln", **mark, "index": 0}],
+        [{"type": "reasoning.encrypted", "data": "x", **mark, "index": 1}],
+        [{"type": "reasoning.text", "text": "", "signature": "s2", **mark, "index": 2}],
+    ]
+
+
+def test_tokens_of_thoughts_are_counted() -> None:
+    usage = {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}}
+    payload = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    assert read(payload) == [Delta(finish_reason="stop", usage=Usage(0, 9, reasoning_tokens=4))]
 
 
 def test_calls_are_counted_apart_from_other_blocks() -> None:

@@ -73,7 +73,7 @@ def test_calls_and_their_results_stand_together() -> None:
         ({"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
          {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}),
         ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-         {"type": "document",
+         {"type": "document", "title": "a.pdf",
           "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}}),
         ({"type": "file", "file": {"file_id": "f"}}, {"type": "file", "file": {"file_id": "f"}}),
         ({"type": "refusal", "refusal": "No."}, {"type": "text", "text": "No."}),
@@ -85,6 +85,47 @@ def test_calls_and_their_results_stand_together() -> None:
 )  # fmt: skip
 def test_parts_become_blocks_and_anthropics_own_stay(part: Json, block: Json) -> None:
     assert blocks(Message("user", [part])) == [("user", [block])]
+
+
+def thought(**fields: Json) -> Json:
+    return {"type": "reasoning.text", "text": "Hm", "signature": "c2ln", "format": "anthropic-claude-v1", **fields}
+
+
+def test_signed_thoughts_go_back_before_what_they_led_to() -> None:
+    details: Json = [
+        thought(index=0),
+        {"type": "reasoning.encrypted", "data": "x", "index": 1},
+        thought(signature=None),
+        thought(format="google-gemini-v1"),
+        {"type": "reasoning.summary", "summary": "s"},
+        3,
+    ]
+    answer = Message("assistant", "I see.", {**call("{}").extra, "reasoning_details": details})
+    result = Message("tool", "1", {"tool_call_id": "call_1"})
+    said = [{"type": "text", "text": "I see."}, {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]
+    thoughts = [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "x"}]
+    assert blocks(HI, answer, result)[1] == ("assistant", [*thoughts, *said])
+    assert blocks(HI, answer)[1] == ("assistant", said)  # nothing may be thought on the beginning of an answer
+    assert body(HI, answer, result, model="claude-3-5-haiku")["messages"][1]["content"] == said
+    empty = Message("assistant", "", {"reasoning_details": details})
+    assert blocks(HI, empty, HI) == [("user", [{"type": "text", "text": "Hi"}] * 2)]
+
+
+def test_a_budget_is_given_behind_a_tools_result_whose_thoughts_are_there() -> None:
+    answer = Message("assistant", None, {**call("{}").extra, "reasoning_details": [thought()]})
+    result = Message("tool", "1", {"tool_call_id": "call_1"})
+    assert body(HI, answer, result, reasoning_effort="high")["thinking"]["budget_tokens"] == 16_384
+    assert "thinking" not in body(HI, answer, result, HI, call("{}"), result, reasoning_effort="high")
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [("claude-opus-4", 100_000, 32_000), ("claude-opus-4-5", 64_000.0, 64_000), ("kimi-k2", 100_000, 100_000)],
+)
+def test_r1_a_limit_above_the_models_own_is_its_own(model: str, asked: float, sent: int) -> None:
+    """What was asked of a larger target must not make this one refuse."""
+    assert body(model=model, max_tokens=asked)["max_tokens"] == sent
+    assert body(model=model, max_completion_tokens=asked)["max_tokens"] == sent
 
 
 def test_a_message_without_content_is_no_turn() -> None:
@@ -106,11 +147,11 @@ def test_a_call_without_arguments_has_an_empty_object(arguments: str) -> None:
     "message",
     [call("{"), call("[]"), call("[" * 100_000), Message("assistant", None, {"tool_calls": [{}]}),
      Message("assistant", None, {"tool_calls": 3}), Message("tool", "x"), Message("user", 3),
-     Message("user", ["x"])],
+     Message("user", ["x"]), Message("assistant", "x", {"reasoning_details": 3})],
 )  # fmt: skip
 def test_what_cannot_be_translated_is_the_requests_fault(message: Message) -> None:
     with pytest.raises(ProviderRequestError) as caught:
-        body(HI, message)
+        body(HI, message, HI)
     assert caught.value.details["param"] == "messages"
 
 
@@ -123,7 +164,13 @@ def test_half_a_surrogate_pair_goes_as_it_came() -> None:
     [
         ({"max_tokens": 5}, {"max_tokens": 5}),
         ({"max_tokens": 5, "max_completion_tokens": 7}, {"max_tokens": 7}),
-        ({"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature": 0.5, "top_p": 0.9, "top_k": 3}),
+        ({"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature": 0.5, "top_k": 3}),
+        ({"top_p": 0.9}, {"top_p": 0.9}),
+        ({"response_format": {"type": "json_object"}},
+         {"system": [{"type": "text", "text": "Answer with one JSON object and nothing else."}]}),
+        ({"tools": [{"type": "function", "function": {"name": "f"}, "cache_control": {"type": "ephemeral"}}]},
+         {"tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}},
+                     "cache_control": {"type": "ephemeral"}}]}),
         ({"temperature": 1.5}, {"temperature": 1}),
         ({"stop": "a"}, {"stop_sequences": ["a"]}),
         ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
@@ -142,8 +189,8 @@ def test_half_a_surrogate_pair_goes_as_it_came() -> None:
          {"thinking": {"type": "enabled", "budget_tokens": 2_000}}),
         ({"thinking": {"type": "disabled"}, "temperature": 0.5},
          {"thinking": {"type": "disabled"}, "temperature": 0.5}),
-        ({"n": 2, "seed": 1, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "service_tier": "flex",
-          "response_format": {"type": "json_object"}, "logprobs": True, "x_invented": 1, "stop": None,
+        ({"n": 1, "seed": 1, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "service_tier": "flex",
+          "logprobs": False, "modalities": ["text"], "functions": [], "x_invented": 1, "stop": None,
           "stream_options": {}, "presence_penalty": 1, "tools": []}, {}),
     ],
 )  # fmt: skip
@@ -152,6 +199,30 @@ def test_options_under_anthropics_names(options: dict[str, Any], sent: dict[str,
     got = body(**options)
     del got["messages"]
     assert got == {**plain, **sent}
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"tools": [TOOL], "tool_choice": "odd"}, "tool_choice"),
+    ],
+)
+def test_what_would_change_the_form_of_the_answer_is_refused(options: dict[str, Any], param: str) -> None:
+    with pytest.raises(ProviderRequestError) as caught:
+        body(**options)
+    assert caught.value.details["param"] == param
+
+
+@pytest.mark.parametrize(
+    "message", [Message("function", "1", {"name": "f"}), Message("assistant", None, {"function_call": {"name": "f"}})]
+)
+def test_calls_from_before_there_were_tools_are_refused(message: Message) -> None:
+    with pytest.raises(ProviderRequestError):
+        body(HI, message, HI)
 
 
 @pytest.mark.parametrize(

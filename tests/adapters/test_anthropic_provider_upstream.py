@@ -216,6 +216,9 @@ async def test_the_official_sdk_reads_the_same_from_the_same_bytes(model: str) -
     assert "".join(delta.text for delta in deltas) == "".join(one.text for one in blocks if one.type == "text")
     thoughts = "".join(one.thinking for one in blocks if one.type == "thinking")
     assert "".join(delta.reasoning for delta in deltas) == thoughts
+    details = [detail for delta in deltas if delta.extra for detail in json.loads(delta.extra)["reasoning_details"]]
+    signed = [(one.thinking, one.signature) for one in blocks if one.type == "thinking"]
+    assert [(detail["text"], detail["signature"]) for detail in details] == signed
     assert calls_of(deltas) == [(one.id, one.name, one.input) for one in blocks if one.type == "tool_use"]
     last = deltas[-1]
     assert last.usage is not None

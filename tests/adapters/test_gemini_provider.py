@@ -54,7 +54,7 @@ def joined(deltas: Sequence[Delta]) -> str:
 
 async def test_an_answer_has_role_text_finish_usage_and_model(provider: GeminiProvider) -> None:
     deltas = await answer(provider, "ok")
-    assert deltas[0] == Delta(WORDS[0], role="assistant")
+    assert deltas[0] == Delta(WORDS[0], role="assistant", model="m")
     assert joined(deltas) == "".join(WORDS)
     assert deltas[-1] == Delta(finish_reason="stop", usage=Usage(9, 60), model="ok")
     assert {(delta.raw, delta.dialect) for delta in deltas} == {(b"", Dialect.NATIVE)}
@@ -98,10 +98,18 @@ async def test_calls_come_whole_with_an_id_of_their_own_where_they_have_none(pro
     assert deltas[-1].finish_reason == "tool_calls"
 
 
+async def test_one_call_at_a_time_is_the_first(provider: GeminiProvider) -> None:
+    one = CompletionRequest("m", [Message("user", "hi")], {"parallel_tool_calls": False})
+    async with provider.stream(one, "tools", "thread-1") as batches:
+        deltas = [delta async for batch in batches for delta in batch]
+    assert [call.name for delta in deltas for call in delta.tool_calls] == ["get_weather"]
+    assert deltas[-1].finish_reason == "tool_calls"
+
+
 async def test_thoughts_are_reasoning_and_are_counted(provider: GeminiProvider) -> None:
     deltas = await answer(provider, "thinking")
     assert ("".join(delta.reasoning for delta in deltas), joined(deltas)) == ("Hmm.", "Yes.")
-    assert deltas[-1].usage == Usage(9 + 3, 2 + 5)
+    assert deltas[-1].usage == Usage(9 + 3, 2 + 5, reasoning_tokens=5)
 
 
 @pytest.mark.parametrize(("model", "finish"), [("safety", "content_filter"), ("length", "length")])

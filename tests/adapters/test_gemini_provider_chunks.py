@@ -69,6 +69,25 @@ def test_usage_may_come_after_the_end_or_only_before() -> None:
     assert read({**BEGUN, **late}, ended("STOP"))[-1] == Delta(finish_reason="stop", usage=Usage(3, 4))
 
 
+def test_there_is_one_usage() -> None:
+    late = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "cachedContentTokenCount": 2}}
+    usage = Usage(3, 4, cached_tokens=2)
+    assert read(BEGUN, {**ended("STOP"), **late}, late)[1:] == [Delta(finish_reason="stop", usage=usage), None]
+    assert read(BEGUN, ended("STOP"), late, late)[2:] == [Delta(usage=usage), None]
+
+
+def test_signatures_stand_where_googles_own_layer_has_them() -> None:
+    """One in its call; the last of the others, which may have no text at all, with the end."""
+    call = {"functionCall": {"name": "f"}, "thoughtSignature": "a"}
+    last = {"content": {"parts": [{"text": "", "thoughtSignature": "c"}]}, "finishReason": "STOP"}
+    thought = {"text": "hm", "thought": True, "thoughtSignature": "b"}
+    made, end = read({"candidates": [{"content": {"parts": [thought, call]}}]}, {"candidates": [last]})
+    assert made is not None
+    assert end is not None
+    assert json.loads(made.tool_calls[0].extra) == {"extra_content": {"google": {"thought_signature": "a"}}}
+    assert (made.extra, json.loads(end.extra)) == (b"", {"extra_content": {"google": {"thought_signature": "c"}}})
+
+
 def test_halves_of_an_emoji_go_through_in_text_and_in_arguments() -> None:
     call = {"functionCall": {"name": "f", "args": {"a": "\ud83d"}}}
     (made,) = read({"candidates": [{"content": {"parts": [{"text": "\ude00"}, call]}}]})

@@ -72,6 +72,22 @@ def test_a_call_has_the_signature_that_its_model_wants(model: str, more: Any, si
     assert part.get("thoughtSignature") == signature
 
 
+def test_a_signature_beside_the_content_goes_to_its_last_part() -> None:
+    extra: dict[str, Json] = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    content: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    sent = body(HI, Message("assistant", content, extra), Message("assistant", "", extra), HI)
+    assert sent["contents"][1]["parts"] == [{"text": "a"}, {"text": "b", "thoughtSignature": "c2ln"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [("gemini-2.0-flash", 100_000, 8_192), ("gemini-2.5-pro", 100_000.0, 65_536), ("gemma-3", 100_000, 100_000)],
+)
+def test_r1_a_limit_above_the_models_own_is_its_own(model: str, asked: float, sent: int) -> None:
+    """What was asked of a larger target must not make this one refuse."""
+    assert body(model=model, max_tokens=asked)["generationConfig"] == {"maxOutputTokens": sent}
+
+
 @pytest.mark.parametrize(
     ("part", "sent"),
     [
@@ -139,8 +155,37 @@ def test_reasoning_effort_in_each_models_way(model: str, effort: str, config: An
     assert body(model=model, reasoning_effort=effort).get("generationConfig", {}).get("thinkingConfig") == config
 
 
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [({"n": 2}, "n"), ({"logprobs": True}, "logprobs"), ({"tools": [TOOL], "tool_choice": "odd"}, "tool_choice"),
+     ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice")],
+)  # fmt: skip
+def test_what_would_change_the_form_of_the_answer_is_refused(options: dict[str, Any], param: str) -> None:
+    with pytest.raises(ProviderRequestError) as caught:
+        body(**options)
+    assert caught.value.details["param"] == param
+
+
+def test_media_of_results_stand_in_them_or_behind_them() -> None:
+    """Gemini 2.5 refuses them in a result, and a turn with more parts than there were calls."""
+    picture: Json = [{"type": "text", "text": "a map"}, {"type": "image_url", "image_url": {"url": PNG}}]
+    inline = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0="}}
+    response = {"id": "c1", "name": "f", "response": {"result": "a map"}}
+    third = body(HI, call(), result(picture), model="gemini-3-pro")["contents"]
+    assert third[2:] == [{"role": "user", "parts": [{"functionResponse": {**response, "parts": [inline]}}]}]
+    second = [
+        {"role": "user", "parts": [{"functionResponse": response}]},
+        {"role": "user", "parts": [inline]},
+    ]
+    assert body(HI, call(), result(picture))["contents"][2:] == second
+    assert body(HI, call(), result(picture), HI)["contents"][2:] == [
+        *second,
+        {"role": "user", "parts": [{"text": "Hi"}]},
+    ]
+
+
 def test_what_gemini_has_no_word_for_is_left_out() -> None:
-    options: dict[str, Any] = {"n": 2, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "logprobs": True,
+    options: dict[str, Any] = {"n": 1, "logit_bias": {}, "user": "u", "metadata": {"a": "b"}, "logprobs": False,
                                "presence_penalty": 1, "x_invented": 1, "stop": None, "tools": [], "store": True,
                                "parallel_tool_calls": False, "response_format": {"type": "text"}}  # fmt: skip
     assert body(**options) == body()
@@ -150,7 +195,7 @@ def test_what_gemini_has_no_word_for_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "config"),
-    [("auto", {"mode": "AUTO"}), ("none", {"mode": "NONE"}), ("required", {"mode": "ANY"}), (None, None), ("odd", None),
+    [("auto", {"mode": "AUTO"}), ("none", {"mode": "NONE"}), ("required", {"mode": "ANY"}), (None, None),
      ({"type": "function", "function": {"name": "f"}}, {"mode": "ANY", "allowedFunctionNames": ["f"]})],
 )  # fmt: skip
 def test_tools_and_their_choice(choice: Any, config: Any) -> None:

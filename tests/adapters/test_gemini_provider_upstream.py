@@ -1,5 +1,6 @@
 """An upstream in Gemini's dialect on a real socket, and the official SDK as the judge of its bytes."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -74,6 +75,7 @@ ANSWERS: Mapping[str, Answer] = {
     "tools": Answer(TOOLS),
     "thinking": Answer([chunk({"text": "Hm", "thought": True}),
                         chunk({"text": "m.", "thought": True}, {"text": "Yes."}),
+                        chunk({"text": "", "thoughtSignature": "c2ln"}),
                         stop("thinking", tokens=2, thoughtsTokenCount=5, toolUsePromptTokenCount=3)]),
     "unicode": Answer(split([*text(EMOJI, *EMOJI), stop("unicode")])),
     "safety": Answer([*text("a"), stop("safety", "SAFETY")]),
@@ -119,6 +121,11 @@ async def sdk_answer(url: str, model: str) -> Sequence[types.GenerateContentResp
         return [one async for one in await client.models.generate_content_stream(model=model, contents="Why?")]
 
 
+def signature(extra: bytes) -> bytes | None:
+    """As the SDK has it: bytes, no longer in base64."""
+    return base64.b64decode(json.loads(extra)["extra_content"]["google"]["thought_signature"]) if extra else None
+
+
 @pytest.mark.parametrize("model", ["ok", "tools", "thinking", "unicode", "safety", "blocked"])
 async def test_the_official_sdk_reads_the_same_from_the_same_bytes(model: str) -> None:
     """Text, thoughts, tool calls, usage and the model; S15 for any text, cut at every byte."""
@@ -132,6 +139,11 @@ async def test_the_official_sdk_reads_the_same_from_the_same_bytes(model: str) -
     assert "".join(delta.text for delta in deltas) == "".join(part.text or "" for part in parts if not part.thought)
     assert "".join(delta.reasoning for delta in deltas) == "".join(part.text or "" for part in parts if part.thought)
     calls = [(part.function_call.name, part.function_call.args or {}) for part in parts if part.function_call]
+    signed = [part.thought_signature for part in parts if part.function_call]
+    assert [signature(one.extra) for delta in deltas for one in delta.tool_calls] == signed
+    assert signature(deltas[-1].extra) == next(
+        (part.thought_signature for part in reversed(parts) if part.thought_signature and not part.function_call), None
+    )
     assert [(name, arguments) for _, name, arguments in calls_of(deltas)] == calls
     counts, last = chunks[-1].usage_metadata, deltas[-1]
     assert counts is not None

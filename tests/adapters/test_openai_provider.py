@@ -255,3 +255,22 @@ async def stats_until_open(url: str, model: str) -> None:
             if seen and seen["open"]:
                 return
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("model", "foreign"), [("gpt-4o--ok", False), ("unknown--ok", True), ("gemini-3--ok", True)])
+async def test_r1_what_other_vendors_signed_does_not_make_a_fallback_refuse(
+    provider: OpenAIProvider, url: str, model: str, foreign: bool
+) -> None:
+    function: Json = {"name": "f", "arguments": "{}"}
+    call: dict[str, Json] = {"id": "c", "type": "function", "function": function}
+    signed: Json = {**call, "extra_content": {"google": {"thought_signature": "c2ln"}}}
+    own: Json = {"type": "reasoning.encrypted", "data": "x", "format": "openai-responses-v1"}
+    thought: Json = {"type": "reasoning.text", "signature": "s", "format": "anthropic-claude-v1"}
+    extra: dict[str, Json] = {"tool_calls": [signed], "reasoning_details": [thought, own], "x_note": 1}
+    messages = [Message("user", "hi"), Message("assistant", None, extra), Message("tool", "1", {"tool_call_id": "c"})]
+    async with provider.stream(CompletionRequest(model, messages), model, "thread-1") as batches:
+        _ = [batch async for batch in batches]
+    async with httpx.AsyncClient() as http:
+        seen = (await http.get(url.removesuffix("/v1") + "/_stats")).json()["models"][model]["body"]["messages"][1]
+    sent = extra if foreign else {"tool_calls": [call], "reasoning_details": [own], "x_note": 1}
+    assert seen == {"role": "assistant", "content": None, **sent}

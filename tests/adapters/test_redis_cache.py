@@ -27,8 +27,9 @@ from tests.redis_server import RedisServer
 MIB = 1 << 20
 
 texts = st.text(st.characters(exclude_categories=()), max_size=20)  # surrogates and NUL included
-usages = st.none() | st.builds(Usage, st.integers(0, 2**40), st.integers(0, 2**40))
-calls = st.builds(ToolCallDelta, st.integers(0, 9), st.none() | texts, st.none() | texts, texts)
+usages = st.none() | st.builds(Usage, *[st.integers(0, 2**40)] * 4)
+extras = st.binary(max_size=20)
+calls = st.builds(ToolCallDelta, st.integers(0, 9), st.none() | texts, st.none() | texts, texts, extras)
 deltas = st.builds(
     Delta,
     texts,
@@ -41,6 +42,7 @@ deltas = st.builds(
     st.none() | texts,
     usages,
     st.none() | texts,
+    extras,
 )
 completes = st.builds(Complete, texts, usages, texts, texts)
 runs = st.builds(  # deltas of one shape
@@ -70,6 +72,14 @@ def entry(answer: Answer) -> bytes:
 def test_any_answer_comes_back_as_it_was(answer: Answer) -> None:
     """K3."""
     assert decode(entry(answer), MIB) == answer
+
+
+def test_what_was_written_before_there_were_signatures_is_read() -> None:
+    call = {"index": 0, "id": "c", "name": "f", "arguments": "{}"}
+    row = [["a"], b"", None, "native", 0, None, "", [call], "stop", [1, 2], "m", False]
+    expected = Delta("a", tool_calls=(ToolCallDelta(0, "c", "f", "{}"),), finish_reason="stop", usage=Usage(1, 2),
+                     model="m")  # fmt: skip
+    assert list(decode(bytes((VERSION, 0)) + msgspec.msgpack.encode([row]), MIB)) == [expected]
 
 
 @pytest.mark.parametrize("count", [1, 1_000])

@@ -15,9 +15,9 @@ def answer(text: str, size: int = 100) -> Answer:
 
 async def test_what_was_put_is_got_with_every_field(open_cache: OpenCache) -> None:
     """K3: tool calls and reasoning included."""
-    call = ToolCallDelta(0, "call_1", "look_up", '{"q": "caf\u00e9"')
+    call = ToolCallDelta(0, "call_1", "look_up", '{"q": "caf\u00e9"', b'{"signed":1}')
     first = Delta("a\u2028\x00\ud800", b'{"x":"\\u2028"}', Dialect.OPENAI, 1, "assistant", "why", (call,))
-    last = Delta(finish_reason="tool_calls", usage=Usage(3, 4), model="m-2")
+    last = Delta(finish_reason="tool_calls", usage=Usage(3, 4, 2, 1), model="m-2", extra=b'{"signed":2}')
     whole = Answer((first, last, Complete("tool_calls", Usage(3, 4), "m-2", "p/m-2")), 512)
     async with open_cache() as (cache, _):
         assert await cache.put("key", whole, 60.0) is True

@@ -154,13 +154,15 @@ def test_roles_and_second_thoughts_are_dropped_and_other_bytes_are_kept_r6() -> 
     both = Delta(" d", raw, Dialect.OPENAI, role="assistant", reasoning="hm")
     usage = Delta("", raw, Dialect.OPENAI, usage=Usage(1, 2))
     plain = Delta(" e", raw, Dialect.OPENAI)
-    assert seam.join([role, thought, both, plain, usage]) == [Delta(" d"), plain, usage]
+    signed = Delta(extra=b"{}")
+    assert seam.join([role, thought, both, plain, signed, usage]) == [Delta(" d"), plain, usage]
 
 
 def test_thoughts_are_kept_if_nothing_was_sent_but_a_role_r6() -> None:
     seam = Seam("", exact=False, thoughts=True)
     thought = Delta(reasoning="hm", role="assistant", raw=b"{}", dialect=Dialect.OPENAI)
-    assert seam.join([Delta(role="assistant"), thought]) == [Delta(reasoning="hm")]
+    signed = Delta(role="assistant", extra=b"{}")
+    assert seam.join([Delta(role="assistant"), thought, signed]) == [Delta(reasoning="hm"), Delta(extra=b"{}")]
 
 
 def test_a_delta_that_is_cut_loses_its_bytes_and_nothing_else_r6() -> None:

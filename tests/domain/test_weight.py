@@ -32,5 +32,7 @@ def test_deltas_weigh_at_least_what_they_take_and_their_shape_once(texts: list[s
 def test_pieces_of_tool_calls_weigh_and_an_end_does_not() -> None:
     call = Delta("", b"{}", Dialect.OPENAI, tool_calls=(ToolCallDelta(0, arguments="x" * 1_000),))
     assert weight(columns([call])) > weight(columns([Delta("", b"{}", Dialect.OPENAI)])) + 1_000
+    signed = Delta(tool_calls=(ToolCallDelta(0, extra=b"x" * 1_000),), extra=b"x" * 1_000)
+    assert weight(columns([signed])) > 2_000
     assert weight(columns([Complete("stop", None, "m", "p/m")])) == 0
     assert weight(columns([Status(StatusState.QUEUED)])) > 0

@@ -265,6 +265,41 @@ def test_a_plain_completion_is_joined_from_its_chunks() -> None:
     }
 
 
+SIGNED = b'{"extra_content":{"google":{"thought_signature":"c2ln"}}}'
+DETAILS = b'{"reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"c2ln","index":0}]}'
+
+
+def test_what_the_dialect_has_no_field_for_stands_in_the_call_and_in_the_delta() -> None:
+    signed = Delta(tool_calls=(ToolCallDelta(0, "c1", "look", "{}", SIGNED),), extra=DETAILS)
+    (chunk,) = parse(OpenAIEncoder(INFO, include_usage=False).encode(Batch(0, [signed])))
+    delta = json.loads(chunk.data)["choices"][0]["delta"]
+    assert delta["tool_calls"][0]["extra_content"] == json.loads(SIGNED)["extra_content"]
+    assert delta["reasoning_details"] == json.loads(DETAILS)["reasoning_details"]
+    assembler = CompletionAssembler(INFO)
+    assembler.add(Batch(0, [signed]))
+    message = json.loads(assembler.body())["choices"][0]["message"]
+    assert message["tool_calls"][0]["extra_content"] == delta["tool_calls"][0]["extra_content"]
+    assert message["reasoning_details"] == delta["reasoning_details"]
+    (event,) = parse(native(signed))
+    assert json.loads(event.data) == {
+        "text": "",
+        "tool_calls": [{"index": 0, "id": "c1", "name": "look", "arguments": "{}", **json.loads(SIGNED)}],
+        **json.loads(DETAILS),
+    }
+
+
+def test_usage_has_details_where_there_are_any() -> None:
+    usage = Delta(finish_reason="stop", usage=Usage(9, 3, 5, 2))
+    (chunk,) = parse(OpenAIEncoder(INFO, include_usage=True).encode(Batch(0, [usage])))
+    assert json.loads(chunk.data)["usage"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 12,
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+
+
 def test_a_plain_completion_of_another_dialect_is_built_from_fields() -> None:
     assembler = CompletionAssembler(INFO)
     call = ToolCallDelta(0, "c1", "look", "{}")

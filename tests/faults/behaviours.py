@@ -1,6 +1,7 @@
 """How the upstream of the tests answers or fails, by name."""
 
 import asyncio
+import gzip
 import json
 import socket
 import struct
@@ -131,12 +132,16 @@ async def _unicode(exchange: Exchange) -> None:
 async def _error_midway(exchange: Exchange) -> None:
     await exchange.words(20)
     await exchange.event({"error": {"message": json.dumps(exchange.body), "type": "server_error", "code": None}})
-    await exchange.end()
+    await asyncio.sleep(SILENCE)
 
 
 async def _broken_json(exchange: Exchange) -> None:
+    """It does not notice, and goes on for four seconds."""
     await exchange.words(20)
     await exchange.piece(b'data: {"choices": [{"delta": {"content": "tr\n\n')
+    for number in range(21, exchange.tokens + 1):
+        await asyncio.sleep(0.1)
+        await exchange.event(exchange.chunk({"content": f" tok{number}"}))
     await exchange.finish()
     await exchange.done()
 
@@ -164,6 +169,15 @@ async def _gzip(exchange: Exchange) -> None:
     await exchange.head(content_encoding="gzip")
     await exchange.piece(b"\x1f\x8b\x08\x00")
     await exchange.end()
+
+
+async def _gzip_bomb(exchange: Exchange) -> None:
+    """Half a megabyte that would be five hundred."""
+    await exchange.head(content_encoding="gzip")
+    member = gzip.compress(bytes(1 << 20))
+    for _ in range(500):
+        await exchange.piece(member)
+    await asyncio.sleep(SILENCE)
 
 
 async def _html(exchange: Exchange) -> None:
@@ -286,6 +300,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "extra-fields": _extra_fields,
     "huge-line": _huge_line,
     "gzip": _gzip,
+    "gzip-bomb": _gzip_bomb,
     "html": _html,
     "redirect": _redirect,
     "400": _error(400, "context_length_exceeded"),

@@ -30,6 +30,8 @@ class Exchange:
         self.writer = writer
         self.body = body
         self.model = str(body.get("model"))
+        self.sent = 0
+        """Bytes of the answer that found room: in the client, or on the way to it."""
         self.number = 1
         """How many requests for the model there have been, this one included."""
         messages = body.get("messages") or []
@@ -49,6 +51,7 @@ class Exchange:
         """Bytes as they are."""
         self.writer.write(data)
         await self.writer.drain()
+        self.sent += len(data)
 
     async def piece(self, data: bytes) -> None:
         """One HTTP chunk."""

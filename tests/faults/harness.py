@@ -1,5 +1,6 @@
 """A client that tells all that it got, through a real service, from the failing upstream; and what that one saw."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -71,8 +72,16 @@ class Bench:
         """What the upstream saw of a model."""
         async with httpx.AsyncClient() as http:
             answer = await http.get(self.upstream.removesuffix("/v1") + "/_stats")
-        nothing = {"requests": 0, "open": 0, "hangups": [], "times": [], "body": None}
+        nothing = {"requests": 0, "open": 0, "hangups": [], "sent": [], "times": [], "body": None}
         return dict(answer.json()["models"].get(model, nothing))
+
+    async def hangups(self, model: str, count: int) -> list[float]:
+        """When the upstream was hung up on, in seconds from each request; there are to be so many, soon."""
+        async with asyncio.timeout(5):
+            while (saw := await self.saw(model))["open"] or len(saw["hangups"]) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # it is another process
+        assert len(saw["hangups"]) == count
+        return list(saw["hangups"])
 
     async def calls(self, *models: str) -> list[int]:
         """How often the upstream was asked for each."""

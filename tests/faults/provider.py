@@ -5,7 +5,8 @@
 `POST .../chat/completions` answers as `BEHAVIOURS` says for the model, of whose name what stands before `--` does not
 matter; the number of tokens is `max_tokens`, else 60, and a partial answer in the conversation is gone on with.
 `GET /_stats` tells what was seen, per model: requests, open, most_open (at once), times (monotonic seconds of each
-request), hangups (seconds from the request to the client's hanging up), body and headers (of the last request).
+request), hangups (seconds from the request to the client's hanging up), sent (bytes of each answer that found room),
+body and headers (of the last request).
 """
 
 import argparse
@@ -35,6 +36,7 @@ class ModelStats:
     most_open: int = 0
     times: list[float] = field(default_factory=list)
     hangups: list[float] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ class Server:
             return lead
         finally:
             stats.open -= 1
+            stats.sent.append(exchange.sent)
             for task in (answer, hangup):
                 task.cancel()
             await asyncio.gather(answer, hangup, return_exceptions=True)
