@@ -80,6 +80,8 @@ class AnthropicEvents:
         self.over = False
         self._attempt = attempt
         self._model: str | None = None
+        self._text = PLAIN
+        """The shape of a text."""
         self._input = _NO_USAGE
         self._calls: dict[int, int] = {}
         self._bare: set[int] = set()  # blocks of tool calls that have no arguments yet
@@ -112,6 +114,7 @@ class AnthropicEvents:
 
     def _message_start(self, message: _Message) -> Delta:
         self._model = message.model
+        self._text = Delta(model=message.model).shape
         self._input = message.usage or _NO_USAGE
         return Delta(role=message.role or "assistant", model=message.model)
 
@@ -121,7 +124,7 @@ class AnthropicEvents:
             arguments = encoded(block.input).decode() if block.input else ""
             if not arguments:
                 self._bare.add(index)
-            return Delta(tool_calls=(ToolCallDelta(call, block.id, block.name, arguments),))
+            return self._called(ToolCallDelta(call, block.id, block.name, arguments))
         if block.type == "thinking":
             self._thought = []
         elif block.type == "redacted_thinking" and block.data:
@@ -131,15 +134,15 @@ class AnthropicEvents:
     def _block_delta(self, index: int, piece: _Piece) -> Delta | None:
         """Arguments of tools that Anthropic runs itself and citations are nobody's business here."""
         if piece.text:
-            return Delta.shaped(piece.text, PLAIN)
+            return Delta.shaped(piece.text, self._text)
         if piece.thinking:
             self._thought.append(piece.thinking)
-            return Delta(reasoning=piece.thinking)
+            return Delta(reasoning=piece.thinking, model=self._model)
         if piece.signature:
             self._signature = piece.signature
         if piece.partial_json and index in self._calls:
             self._bare.discard(index)
-            return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments=piece.partial_json),))
+            return self._called(ToolCallDelta(self._calls[index], arguments=piece.partial_json))
         return None
 
     def _block_stop(self, index: int) -> Delta | None:
@@ -151,12 +154,16 @@ class AnthropicEvents:
         if index not in self._bare:
             return None
         self._bare.discard(index)
-        return Delta(tool_calls=(ToolCallDelta(self._calls[index], arguments="{}"),))
+        return self._called(ToolCallDelta(self._calls[index], arguments="{}"))
+
+    def _called(self, call: ToolCallDelta) -> Delta:
+        return Delta(tool_calls=(call,), model=self._model)
 
     def _detail(self, detail: Mapping[str, object]) -> Delta:
         """One of `reasoning_details`."""
         number, self._details = self._details, self._details + 1
-        return Delta(extra=encoded({"reasoning_details": [{**detail, "format": FORMAT, "index": number}]}))
+        extra = encoded({"reasoning_details": [{**detail, "format": FORMAT, "index": number}]})
+        return Delta(extra=extra, model=self._model)
 
     def _message_delta(self, delta: _Piece, usage: _Usage) -> Delta | None:
         reason = delta.stop_reason

@@ -114,7 +114,7 @@ class GeminiChunks:
             reasoning="".join(part.text for part in parts if part.text and part.thought),
             tool_calls=self._new_calls(parts),
             role=None if self._begun else "assistant",
-            model=None if self._begun else self._model,
+            model=self._model,
         )
         for part in parts:
             if part.thought_signature and part.function_call is None:
@@ -125,7 +125,7 @@ class GeminiChunks:
         if reason is not None:
             self._finished, self._counted = True, self._usage is not None
             extra = _signed(self._signature)
-            return delta.but(finish_reason=reason, usage=self._usage, model=self._model, extra=extra)
+            return delta.but(finish_reason=reason, usage=self._usage, extra=extra)
         return delta if any((delta.text, delta.reasoning, delta.tool_calls, delta.role)) else None
 
     def _late_usage(self) -> Delta | None:
@@ -133,7 +133,7 @@ class GeminiChunks:
         if self._counted or self._usage is None:
             return None
         self._counted = True
-        return Delta(usage=self._usage)
+        return Delta(usage=self._usage, model=self._model)
 
     def _new_calls(self, parts: list[_Part]) -> tuple[ToolCallDelta, ...]:
         """The calls, as far as so many may be made: Gemini cannot be told that, and asks again."""

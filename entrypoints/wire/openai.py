@@ -50,6 +50,7 @@ class OpenAIEncoder:
         self._epoch = info.epoch.encode("ascii")
         self._include_usage = include_usage
         self._written = written
+        self._framed = PLAIN
         self._around: tuple[bytes, bytes] | None = None
 
     def encode(self, batch: Batch) -> bytes:
@@ -65,8 +66,8 @@ class OpenAIEncoder:
             texts = run.texts(events)
             if run.shape.dialect is Dialect.OPENAI and run.shape.tail is not None:
                 return self._run(batch.first, events, run, texts, (run.shape.head, run.shape.tail))
-            if run.shape is PLAIN and all(texts):
-                head, tail = self._frame()
+            if run.shape.dialect is not Dialect.OPENAI and all(texts):
+                head, tail = self._frame(run.shape)
                 return self._run(batch.first, events, run, escaped(texts), (head + b'"', b'"' + tail))
         return self._blocks(batch.first, events)
 
@@ -76,12 +77,12 @@ class OpenAIEncoder:
         head, tail = f"\ndata: {frame[0].decode()}", frame[1].decode()
         return write_run(self._info.epoch, first + run.begin, texts, head, tail, (before, after))
 
-    def _frame(self) -> tuple[bytes, bytes]:
-        """What stands around a text, quotes included, in a chunk of ours with nothing else in it."""
-        if self._around is None:
-            whole = json_text.dumps(chunk(_MARK, PLAIN, self._info, include_usage=self._include_usage))
+    def _frame(self, shape: Shape) -> tuple[bytes, bytes]:
+        """What stands around a text, quotes included, in a chunk of ours of this shape. The last one is remembered."""
+        if self._around is None or self._framed is not shape:
+            whole = json_text.dumps(chunk(_MARK, shape, self._info, include_usage=self._include_usage))
             head, _, tail = whole.rpartition(json_text.dumps(_MARK))
-            self._around = head, tail
+            self._framed, self._around = shape, (head, tail)
         return self._around
 
     def _blocks(self, first: int, events: Events[Event]) -> bytes:
@@ -105,8 +106,8 @@ class OpenAIEncoder:
             data = self._other(kind)
         elif kind.dialect is Dialect.OPENAI and kind.tail is not None:  # what is written most
             return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, kind.head, text.encode(), kind.tail)
-        elif kind is PLAIN and text:
-            head, tail = self._frame()
+        elif text and kind.dialect is not Dialect.OPENAI:
+            head, tail = self._frame(kind)
             data = b"%b%b%b" % (head, json_text.dumps(text), tail)
         elif kind.usage is not None and self._hides(text, kind):
             data = None

@@ -224,3 +224,15 @@ async def test_geminis_signatures_go_out_and_come_back(upstream: str, tmp_path: 
             {"text": "Let me see.", "thoughtSignature": "dGV4dA=="},
             {"functionCall": call, "thoughtSignature": "c2ln"},
         ]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("claude/claude-sonnet-4-tools", "claude-sonnet-4-1"), ("google/gemini-3-tools", "m")]
+)
+async def test_each_chunk_names_the_model_that_answers_r7(
+    upstream: str, tmp_path: Path, target: str, name: str
+) -> None:
+    async with vendors(upstream, tmp_path, target) as them, them.sdk() as sdk:
+        given: Any = {"model": "fast", "messages": [{"role": "user", "content": "Weather?"}], "tools": TOOLS}
+        chunks = [chunk async for chunk in await sdk.chat.completions.create(**given, stream=True)]
+        assert {chunk.model for chunk in chunks} == {name}
