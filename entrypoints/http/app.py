@@ -25,7 +25,7 @@ from entrypoints.http.native_routes import native_router
 from entrypoints.http.openai_routes import openai_router
 
 NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages", "/v1/providers")
-_HTTP_CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(

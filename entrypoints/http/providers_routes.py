@@ -25,9 +25,9 @@ class Operators:
         self._tenants = tenants
 
     def check(self, caller: Caller) -> None:
-        """Raises `HTTPException` 403 if it is somebody else."""
+        """Raises the `HTTPException` of a path that does not exist if it is somebody else: no oracle."""
         if caller.tenant not in self._tenants and not _is_local(caller.tenant):
-            raise HTTPException(403, "This needs a tenant that CB_OPERATORS names.")
+            raise HTTPException(404)
 
 
 def providers_router(
