@@ -92,16 +92,25 @@ class RedisLimiter(Limiter, Occupancy):
                 await self._share.settle(caller, reserved, used)
         elif used != reserved:
             difference = max(-MAX_DIFFERENCE, min(used - reserved, MAX_DIFFERENCE))
-            settled = await self._correct(caller, difference)
+            settled = await self._correct(caller, 0, difference)
             self._refusals.forget(caller)
             if difference > 0 and not settled:
                 await self._share.settle(caller, reserved, used)
 
-    async def _correct(self, caller: Caller, difference: int) -> bool:
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives all of it back (L2), where the call was charged."""
+        if self._was_apart(caller, cost.tokens):
+            if self._policy is OutagePolicy.SHARE:
+                await self._share.refund(caller, cost)
+        else:
+            await self._correct(caller, -min(cost.requests, MAX_DIFFERENCE), -min(cost.tokens, MAX_DIFFERENCE))
+            self._refusals.forget(caller)
+
+    async def _correct(self, caller: Caller, requests: int, tokens: int) -> bool:
         """Whether Redis has it, or may have it."""
         limits = self._limits[caller.tier]
         keys = (_key(caller), f"headgate:settled:{{{caller.tenant}}}:{secrets.token_hex(8)}")
-        args = (limits.requests.limit, 0, limits.tokens.limit, difference, OPERATION_MS)
+        args = (limits.requests.limit, requests, limits.tokens.limit, tokens, OPERATION_MS)
         maybe = False
         for _ in range(SETTLE_ATTEMPTS):
             try:

@@ -97,6 +97,10 @@ class Admission:
         """Corrects the tokens of an admitted call, once, at its end."""
         await self._limiter.settle(caller, reserved, used)
 
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives back what an admitted call took: it was refused for another reason, which costs nothing (L2)."""
+        await self._limiter.refund(caller, cost)
+
     async def enter(self, job: Job) -> Ticket:
         """A slot, or a place in the line. Raises `QueueFullError`."""
         caller, stream_id = job.context.caller, job.stream_id

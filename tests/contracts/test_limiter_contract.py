@@ -155,6 +155,24 @@ async def test_a_refund_never_grants_more_than_the_burst(open_limiter: OpenLimit
         assert [await admitted(limiter, OTHER, 600), await admitted(limiter, OTHER, 1)] == [True, False]
 
 
+async def test_a_refund_gives_the_request_back_with_its_tokens(open_limiter: OpenLimiter) -> None:
+    """L2: what is refused after it was admitted costs nothing; it may be admitted again as if it had not been."""
+    async with open_limiter(TIERS) as (limiter, advance):
+        await limiter.admit(ACME, Cost(3, 100))
+        before = await limiter.admit(ACME, Cost(0, 0))
+        for _ in range(20):
+            assert await admitted(limiter, ACME, 500)
+            await limiter.refund(ACME, Cost(1, 500))
+        assert await limiter.admit(ACME, Cost(0, 0)) == before
+        assert await admitted(limiter, ACME, 0, 3)
+        assert not await admitted(limiter, ACME, 0)
+        await limiter.refund(ACME, Cost(1, 0))  # heard of at once, by who was just refused
+        assert [await admitted(limiter, ACME, 0) for _ in range(2)] == [True, False]
+        await advance(60.0)
+        await limiter.refund(ACME, Cost(6, 600))  # never above the burst
+        assert [await admitted(limiter, ACME, 100) for _ in range(7)] == [True] * 6 + [False]
+
+
 async def test_a_settlement_as_reserved_changes_nothing(open_limiter: OpenLimiter) -> None:
     """L4."""
     async with open_limiter(TIERS) as (limiter, _):
