@@ -169,6 +169,9 @@ class RateLimitSettings(Table):
         OutagePolicy, BeforeValidator(lower), Field(description="without Redis: share, deny or allow")
     ] = OutagePolicy.SHARE
     replicas: Annotated[int, Field(ge=1, le=10_000, description="of how many parts a share is one")] = 2
+    lease_requests: Annotated[
+        int, Field(ge=0, le=1000, description="calls that a process debits in advance for a busy caller; 0: none")
+    ] = 0
 
 
 class StreamSettings(Table):

@@ -40,6 +40,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RATE_LIMIT_TOKENS_PER_MINUTE", "7", "rate_limit.tokens_per_minute", 7, 1_000_000),
     ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", OutagePolicy.DENY, OutagePolicy.SHARE),
     ("RATE_LIMIT_REPLICAS", "8", "rate_limit.replicas", 8, 2),
+    ("RATE_LIMIT_LEASE_REQUESTS", "20", "rate_limit.lease_requests", 20, 0),
     ("STREAM_MAX_CONCURRENT", "9", "stream.max_concurrent", 9, 10_000),
     ("STREAM_ADAPTIVE_CONCURRENCY", "true", "stream.adaptive_concurrency", True, False),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
