@@ -258,12 +258,27 @@ def test_the_default_tier_is_made_of_its_variables_unless_the_file_gives_it(writ
         "RATE_LIMIT_TOKENS_PER_MINUTE": "2",
         "STREAM_MAX_CONCURRENT_PER_CALLER": "3",
     }
-    assert get_settings({}).tiers == {"default": Tier(600, 1_000_000, 20)}
-    assert get_settings(environ).tiers == {"default": Tier(1, 2, 3)}
+    assert get_settings({}).tiers == {"default": Tier(600, 1_000_000, 20), "premium": Tier(6_000, 10_000_000, 200, 4)}
+    assert get_settings(environ).tiers == {"default": Tier(1, 2, 3), "premium": Tier(10, 20, 30, 4)}
     row = "requests_per_minute = 7\ntokens_per_minute = 8\nmax_concurrent_streams = 9\n"
     premium = write_file(f"[tiers.premium]\n{row}")
     assert get_settings({**environ, **premium}).tiers == {"default": Tier(1, 2, 3), "premium": Tier(7, 8, 9)}
-    assert get_settings({**environ, **write_file(f"[tiers.default]\n{row}")}).tiers == {"default": Tier(7, 8, 9)}
+    default = write_file(f"[tiers.default]\n{row}")
+    assert get_settings({**environ, **default}).tiers == {"default": Tier(7, 8, 9), "premium": Tier(70, 80, 90, 4)}
+
+
+def test_premium_is_no_larger_than_a_tier_may_be() -> None:
+    environ = {
+        "RATE_LIMIT_REQUESTS_PER_MINUTE": "1_000_000_000",
+        "RATE_LIMIT_TOKENS_PER_MINUTE": "1_000_000_000_000",
+        "STREAM_MAX_CONCURRENT_PER_CALLER": "1_000_000",
+    }
+    assert get_settings(environ).tiers["premium"] == Tier(10**9, 10**12, 10**6, 4)
+
+
+def test_a_key_may_be_of_the_premium_tier_without_a_word_about_it(write_file: WriteFile) -> None:
+    file = write_file(f'[keys.acme]\nsha256 = "{HASH}"\ntier = "premium"\n')
+    assert get_settings(file).keys["acme"].tier == "premium"
 
 
 def test_keys_have_a_tier_and_a_tenant(write_file: WriteFile) -> None:
