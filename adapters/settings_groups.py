@@ -273,6 +273,9 @@ class AccessSettings(Table):
     keys_file: Annotated[
         str, Field(min_length=1, max_length=4096, description="path of the keys that commands make, without Redis")
     ] = "headgate-keys.json"
+    allow_anonymous: Annotated[
+        bool, Field(description="whether anybody on the network may call while there are no keys")
+    ] = False
     trusted_proxies: Annotated[
         str | None,
         AfterValidator(lambda text: text and _networks(text)),

@@ -1,7 +1,6 @@
 """How the targets stand: the state of each breaker, and the operator's hand on it."""
 
 from collections.abc import Collection, Sequence
-from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
@@ -10,6 +9,7 @@ from domain.errors import ModelNotFoundError, RequestValidationError
 from domain.model import Caller, JsonObject
 from domain.services.breaker_state import Phase
 from domain.services.circuit_breaker import BreakerReport, CircuitBreakers
+from entrypoints.http.client_address import is_loopback
 from entrypoints.http.context import RequestContexts, read_body
 from entrypoints.wire import json_text
 from entrypoints.wire.json_body import decode_object
@@ -80,7 +80,4 @@ def _row(report: BreakerReport) -> JsonObject:
 
 def _is_local(tenant: str) -> bool:
     """Whether it is an anonymous caller on this machine: without keys an address is a tenant."""
-    try:
-        return tenant.startswith("ip:") and ip_address(tenant.removeprefix("ip:")).is_loopback
-    except ValueError:
-        return False
+    return tenant.startswith("ip:") and is_loopback(tenant.removeprefix("ip:"))

@@ -59,6 +59,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("CB_FAILURE_THRESHOLD", "1", "breaker.failure_threshold", 1, 5),
     ("CB_MINIMUM_CALLS", "20", "breaker.minimum_calls", 20, 1),
     ("CB_RECOVERY_TIMEOUT", "2", "breaker.recovery_timeout", 2.0, 60.0),
+    ("HEADGATE_ALLOW_ANONYMOUS", "true", "access.allow_anonymous", True, False),
     ("CB_OPERATORS", "ops, oncall", "breaker.operators", "ops, oncall", None),
     ("RETRY_MAX_ATTEMPTS", "1", "retry.max_attempts", 1, 3),
     ("RETRY_BASE_DELAY", "0", "retry.base_delay", 0.0, 1.0),

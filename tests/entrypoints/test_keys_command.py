@@ -125,6 +125,9 @@ async def test_open_to_the_network_needs_a_key_or_the_word(tmp_path: Path) -> No
         free = Container(settings=settings)
         await _check_keys(free, options)
         assert free.callers().open
+    told = Container(settings=get_settings({"HEADGATE_ALLOW_ANONYMOUS": "true"}))
+    await _check_keys(told, network)
+    assert told.callers().open
     kept = Container(settings=settings)
     await kept.api_keys().put(ApiKey("acme", "a" * 64, "acme"))
     await _check_keys(kept, network)
