@@ -13,7 +13,6 @@ from adapters.memory.gcra import Gcra
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
 from domain.model import Quota, Tier, Verdict
-from domain.services.refusals import refusal, refusal_details
 from entrypoints.http.headers import limit_headers, openai_limit_headers
 from tests.entrypoints.demo_service import demo
 from tests.service import Running, running
@@ -144,18 +143,6 @@ def test_t_is_the_least_whole_number_of_seconds_after_which_there_is_more(
         seconds for seconds in range(1, 200) if bucket.quota(tat, now + seconds * 10**9).remaining > quota.remaining
     )
     assert int(told) == least
-
-
-@given(
-    requests=st.none() | st.builds(Quota, st.integers(1), st.just(60), st.integers(0), st.floats(0, 1e6)),
-    tokens=st.none() | st.builds(Quota, st.integers(1), st.just(60), st.integers(0), st.floats(0, 1e6)),
-    retry_after=st.none() | st.integers(1),
-)
-def test_an_error_carries_a_refusal_whole(
-    requests: Quota | None, tokens: Quota | None, retry_after: int | None
-) -> None:
-    verdict = Verdict(admitted=False, requests=requests, tokens=tokens, retry_after=retry_after)
-    assert refusal(refusal_details(verdict)) == verdict
 
 
 def x_headers(headers: Mapping[str, str]) -> tuple[str, ...]:
