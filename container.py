@@ -38,6 +38,7 @@ from adapters.redis.dead_letters import RedisDeadLetters
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.keys import RedisApiKeys
 from adapters.redis.limiter import RedisLimiter
+from adapters.redis.limiter_lease import LeasingLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -100,7 +101,9 @@ def _limiter(settings: Settings, clock: Clock, client: RedisClient | None) -> Li
         return UnlimitedLimiter()
     if client is None:
         return MemoryLimiter(clock, settings.tiers)
-    return RedisLimiter(client, clock, settings.tiers, limits.outage, limits.replicas)
+    if not limits.lease_requests:
+        return RedisLimiter(client, clock, settings.tiers, limits.outage, limits.replicas)
+    return LeasingLimiter(client, clock, settings.tiers, limits.outage, limits.replicas, limits.lease_requests)
 
 
 def _largest_entry(settings: Settings) -> int:
@@ -219,6 +222,7 @@ def _fleet(
     slots: Slots,
     board: BreakerBoard,
     queue: MessageQueue,
+    limiter: Limiter,
     clock: Clock,
     ids: StreamIds,
 ) -> RedisFleet | None:
@@ -226,7 +230,7 @@ def _fleet(
         return None
     if not (isinstance(board, RedisBreakerBoard) and isinstance(queue, RedisMessageQueue)):
         return None
-    return RedisFleet(client, log, slots, board, queue, clock, ids.adopt)
+    return RedisFleet(client, log, slots, board, queue, limiter, clock, ids.adopt)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -376,7 +380,9 @@ class Container(containers.DeclarativeContainer):
         wait=settings.provided.queue.max_wait,
         grace=settings.provided.stream.total_timeout,
     )
-    fleet = providers.Singleton(_fleet, redis_client, stream_log, slots, breaker_board, queue, clock, stream_ids)
+    fleet = providers.Singleton(
+        _fleet, redis_client, stream_log, slots, breaker_board, queue, limiter, clock, stream_ids
+    )
     metrics = providers.Singleton(
         _metrics,
         metrics_registry,

@@ -39,7 +39,7 @@ from adapters.settings_groups import (
 )
 from adapters.settings_layers import read_layers
 from adapters.settings_problems import Problem, Problems, describe, did_you_mean, dotted, shown
-from adapters.settings_rows import ROWS, KeyRow, ProviderRow, RoutePlace, TargetName, TargetRow, TierRow
+from adapters.settings_rows import ROWS, KeyRow, ProviderRow, RoutePlace, TargetName, TargetRow, TierRow, premium
 from domain.errors import ConfigurationError
 from domain.model import Place, Tier
 
@@ -158,12 +158,12 @@ class Settings(BaseSettings):
 
     @field_validator("tiers", mode="after")
     @classmethod
-    def _add_default_tier(cls, tiers: Mapping[str, Tier], info: ValidationInfo) -> Mapping[str, Tier]:
+    def _add_tiers(cls, tiers: Mapping[str, Tier], info: ValidationInfo) -> Mapping[str, Tier]:
         limits, stream = info.data.get("rate_limit"), info.data.get("stream")
         if limits is None or stream is None:
             return tiers
         default = Tier(limits.requests_per_minute, limits.tokens_per_minute, stream.max_concurrent_per_caller)
-        return MappingProxyType({"default": default, **tiers})
+        return MappingProxyType({"default": default, "premium": premium(tiers.get("default", default)), **tiers})
 
     @field_validator("keys", mode="before")
     @classmethod
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         tiers = info.data.get("tiers")
         problems, owners = [], dict[str, str]()
         for name, row in keys.items():
-            if tiers is not None and row.tier not in {"default", *tiers}:
+            if tiers is not None and row.tier not in {"default", "premium", *tiers}:
                 text = f"got {shown(row.tier)}, a tier that does not exist; {did_you_mean(row.tier, tiers)}"
                 problems.append(Problem(("keys", name, "tier"), text))
             if (owner := owners.setdefault(row.sha256, name)) != name:

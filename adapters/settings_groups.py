@@ -169,6 +169,9 @@ class RateLimitSettings(Table):
         OutagePolicy, BeforeValidator(lower), Field(description="without Redis: share, deny or allow")
     ] = OutagePolicy.SHARE
     replicas: Annotated[int, Field(ge=1, le=10_000, description="of how many parts a share is one")] = 2
+    lease_requests: Annotated[
+        int, Field(ge=0, le=1000, description="calls that a process debits in advance for a busy caller; 0: none")
+    ] = 0
 
 
 class StreamSettings(Table):
@@ -270,6 +273,9 @@ class AccessSettings(Table):
     keys_file: Annotated[
         str, Field(min_length=1, max_length=4096, description="path of the keys that commands make, without Redis")
     ] = "headgate-keys.json"
+    allow_anonymous: Annotated[
+        bool, Field(description="whether anybody on the network may call while there are no keys")
+    ] = False
     trusted_proxies: Annotated[
         str | None,
         AfterValidator(lambda text: text and _networks(text)),

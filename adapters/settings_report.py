@@ -17,7 +17,7 @@ DEFAULT_TIER: Mapping[str, Path] = {
     "tokens_per_minute": ("rate_limit", "tokens_per_minute"),
     "max_concurrent_streams": ("stream", "max_concurrent_per_caller"),
 }
-"""What the default tier is made of where the file does not give it."""
+"""What the default tier is made of where the file does not give it, and with it `premium`."""
 SHARED_PREFIXES = ("REDIS_", "LOG_")
 """Other software has variables that begin like this, and much like ours."""
 
@@ -35,8 +35,10 @@ def settings_report(
     rows = []
     for path, value in _effective(settings):
         origin = path
-        if path[:2] == ("tiers", "default") and "default" not in layers.file.get("tiers", {}):
-            origin = DEFAULT_TIER[path[2]]
+        if origin[:2] == ("tiers", "premium") and "premium" not in layers.file.get("tiers", {}):
+            origin = ("tiers", "default", path[2])
+        if origin[:2] == ("tiers", "default") and "default" not in layers.file.get("tiers", {}):
+            origin = DEFAULT_TIER.get(path[2], origin)
         rows.append((dotted(path), _text(path, value), layers.source(origin)))
     names, values = (min(max(len(row[column]) for row in rows), 40) for column in (0, 1))
     lines = [f"file: {layers.path.resolve() if layers.path else 'none'}", "", "settings"]
@@ -70,7 +72,7 @@ def _effective(settings: Settings) -> Iterator[tuple[Path, object]]:
         for key, value in target.items():
             yield ("targets", name, key), value
     for name, tier in settings.tiers.items():
-        for key in DEFAULT_TIER:
+        for key in (*DEFAULT_TIER, "weight"):
             yield ("tiers", name, key), getattr(tier, key)
     for name, row in settings.keys.items():
         yield ("keys", name, "sha256"), SecretStr(row.sha256)

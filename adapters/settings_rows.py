@@ -115,6 +115,19 @@ class TierRow(Table):
         return Tier(self.requests_per_minute, self.tokens_per_minute, self.max_concurrent_streams, self.weight)
 
 
+PREMIUM_TIMES, PREMIUM_WEIGHT = 10, 4
+
+
+def premium(default: Tier) -> Tier:
+    """The tier `premium` where the file has none: so many times the default tier, no more than a row may say."""
+    return Tier(
+        min(PREMIUM_TIMES * default.requests_per_minute, 10**9),
+        min(PREMIUM_TIMES * default.tokens_per_minute, 10**12),
+        min(PREMIUM_TIMES * default.max_concurrent_streams, 10**6),
+        PREMIUM_WEIGHT,
+    )
+
+
 class KeyRow(Table):
     """An API key, by its hash. The key itself is nowhere."""
 

@@ -75,7 +75,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     for warning in settings_warnings():
         get_logger("headgate").warning(warning)
     container = Container(settings=settings)
-    app, streams = build_app(container)
+    app, streams = build_app(container, allow_anonymous=options.allow_anonymous)
 
     async def connect() -> None:
         fleet = container.fleet()
@@ -126,7 +126,8 @@ async def _check_keys(container: Container, options: argparse.Namespace) -> None
     On loopback, Redis is not waited for: while it cannot tell, there are no keys but the configured.
     """
     callers = container.callers()
-    exposed = not options.allow_anonymous and not _is_loopback(options.host)
+    told = options.allow_anonymous or container.settings().access.allow_anonymous
+    exposed = not told and not _is_loopback(options.host)
     if (exposed and callers.open) or container.redis_client() is None:
         stored = await container.api_keys().list()
         if exposed and callers.open and not stored:

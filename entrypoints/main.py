@@ -21,14 +21,18 @@ HOLD_SECONDS = 10.0
 
 
 def app() -> FastAPI:
-    """A factory for any ASGI server: `uvicorn --factory entrypoints.main:app`."""
+    """A factory for any ASGI server: `uvicorn --factory entrypoints.main:app`.
+
+    Without API keys it serves its own machine only, whatever the server is bound to, unless HEADGATE_ALLOW_ANONYMOUS
+    says otherwise.
+    """
     settings = get_settings()
     configure_logging(settings.logging.level, settings.logging.format)
     return build_app(Container(settings=settings))[0]
 
 
-def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
-    """The application on this container, and the responses that are open in it."""
+def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[FastAPI, OpenStreams]:
+    """The application on this container, and the responses that are open in it. `allow_anonymous`: as the setting."""
     settings = container.settings()
     clock, sweeper = container.clock(), container.sweeper()
     streams = OpenStreams(
@@ -62,7 +66,11 @@ def build_app(container: Container) -> tuple[FastAPI, OpenStreams]:
                 await asyncio.gather(refreshing, return_exceptions=True)
 
     contexts = RequestContexts(
-        container.callers(), container.tracker(), max_grace=settings.stream.max_grace, proxies=settings.access.proxies
+        container.callers(),
+        container.tracker(),
+        max_grace=settings.stream.max_grace,
+        proxies=settings.access.proxies,
+        anonymous_anywhere=allow_anonymous or settings.access.allow_anonymous,
     )
     app = create_app(
         container.stream_service(),

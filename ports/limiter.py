@@ -16,3 +16,7 @@ class Limiter(Protocol):
     @abstractmethod
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """Corrects the tokens of an admitted call from what was reserved to what was used. Never raises."""
+
+    @abstractmethod
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives an admitted call's whole cost back, in place of a settlement: nothing came of it. Never raises."""

@@ -52,10 +52,18 @@ class MemoryLimiter(Limiter, Occupancy):
 
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """Gives back what was not used, or charges what was used beyond (L4)."""
+        self._correct(caller, 0, used - reserved)
+
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives all of it back (L2)."""
+        self._correct(caller, -cost.requests, -cost.tokens)
+
+    def _correct(self, caller: Caller, more_requests: int, more_tokens: int) -> None:
         now = self._now()
         requests_tat, tokens_tat = self._tats.get(caller, (FULL, FULL))
-        tokens = self._limits[caller.tier][1]
-        self._store(caller, (requests_tat, tokens.correct(tokens_tat, now, used - reserved)), now)
+        requests, tokens = self._limits[caller.tier]
+        tats = requests.correct(requests_tat, now, more_requests), tokens.correct(tokens_tat, now, more_tokens)
+        self._store(caller, tats, now)
 
     def _now(self) -> int:
         return round(self._clock.monotonic() * SECOND)

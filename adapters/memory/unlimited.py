@@ -13,3 +13,6 @@ class UnlimitedLimiter(Limiter):
 
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """Nothing was taken, so nothing is given back."""
+
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """The same."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisAuthenticationError
+from adapters.redis.limiter_lease import LeasingLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.shared_secret import shared_secret
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from domain.errors import ConfigurationError
 from ports.clock import Clock
+from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 
 SECRET_PAUSE = 1.0
@@ -29,6 +31,7 @@ class RedisFleet(Occupancy):
         slots: RedisSlots,
         breakers: RedisBreakerBoard,
         queue: RedisMessageQueue,
+        limiter: Limiter,
         clock: Clock,
         adopt: Callable[[bytes], None],
     ) -> None:
@@ -39,6 +42,7 @@ class RedisFleet(Occupancy):
         self._queue = queue
         self._clock = clock
         self._adopt = adopt
+        self._limiter = limiter
         self._connected = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -83,6 +87,8 @@ class RedisFleet(Occupancy):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if isinstance(self._limiter, LeasingLimiter):
+            await self._limiter.aclose()
         await self._slots.aclose()
         await self._breakers.aclose()
         await self._log.aclose()

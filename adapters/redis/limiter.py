@@ -1,7 +1,7 @@
 """The limiter on Redis: one decision for the whole fleet, on the time of Redis."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from adapters.memory.gcra import MINUTE, SECOND
@@ -72,18 +72,29 @@ class RedisLimiter(Limiter, Occupancy):
         refused = self._refusals.refuse(caller, limits, cost, sent)
         if refused is not None:
             return refused
-        requests, tokens = limits.requests.limit, limits.tokens.limit
-        # Too much is too much: beyond that, a number need not be exact in Lua.
-        args = (requests, min(cost.requests, requests + 1), tokens, min(cost.tokens, tokens + 1))
         try:
-            reply = await self._client.evalsha(CHARGE, (_key(caller),), args, timeout=DECISION_SECONDS)
+            taken, missing = await self._charge(caller, limits, cost)
         except RedisClientError:
             self._refusals.forget(caller)
             return await self._decide_alone(caller, limits, cost)
-        admitted, missing = _decoded(reply)
+        return self._heard(caller, limits, cost, missing, sent, admitted=taken > 0)
+
+    def _heard(
+        self, caller: Caller, limits: Limits, cost: Cost, missing: Missing, sent: int, *, admitted: bool
+    ) -> Verdict:
+        """The verdict on a cost, of which Redis was asked at `sent`; a refusal is remembered."""
         if not admitted or caller in self._refusals:
             self._refusals.put(caller, missing, sent, self._now())
         return limits.verdict(missing, 0, cost, admitted=admitted)
+
+    async def _charge(
+        self, caller: Caller, limits: Limits, cost: Cost, lease: Sequence[int] = ()
+    ) -> tuple[int, Missing]:
+        """What the script says of the cost, and of a `lease`, if one is asked for. Raises `RedisClientError`."""
+        requests, tokens = limits.requests.limit, limits.tokens.limit
+        # Too much is too much: beyond that, a number need not be exact in Lua.
+        args = (requests, min(cost.requests, requests + 1), tokens, min(cost.tokens, tokens + 1), *lease)
+        return _decoded(await self._client.evalsha(CHARGE, (_key(caller),), args, timeout=DECISION_SECONDS))
 
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """Gives back what was not used, or charges what was used beyond (L4), where the call was charged."""
@@ -92,16 +103,25 @@ class RedisLimiter(Limiter, Occupancy):
                 await self._share.settle(caller, reserved, used)
         elif used != reserved:
             difference = max(-MAX_DIFFERENCE, min(used - reserved, MAX_DIFFERENCE))
-            settled = await self._correct(caller, difference)
+            settled = await self._correct(caller, 0, difference)
             self._refusals.forget(caller)
             if difference > 0 and not settled:
                 await self._share.settle(caller, reserved, used)
 
-    async def _correct(self, caller: Caller, difference: int) -> bool:
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives all of it back (L2), where the call was charged."""
+        if self._was_apart(caller, cost.tokens):
+            if self._policy is OutagePolicy.SHARE:
+                await self._share.refund(caller, cost)
+        else:
+            await self._correct(caller, -min(cost.requests, MAX_DIFFERENCE), -min(cost.tokens, MAX_DIFFERENCE))
+            self._refusals.forget(caller)
+
+    async def _correct(self, caller: Caller, requests: int, tokens: int) -> bool:
         """Whether Redis has it, or may have it."""
         limits = self._limits[caller.tier]
         keys = (_key(caller), f"headgate:settled:{{{caller.tenant}}}:{secrets.token_hex(8)}")
-        args = (limits.requests.limit, 0, limits.tokens.limit, difference, OPERATION_MS)
+        args = (limits.requests.limit, requests, limits.tokens.limit, tokens, OPERATION_MS)
         maybe = False
         for _ in range(SETTLE_ATTEMPTS):
             try:
@@ -157,9 +177,9 @@ def _key(caller: Caller) -> str:
     return f"headgate:limit:{caller.tier}:{{{caller.tenant}}}"
 
 
-def _decoded(reply: Reply) -> tuple[bool, Missing]:
+def _decoded(reply: Reply) -> tuple[int, Missing]:
     match reply:
-        case [int(admitted), int(whole_r), int(part_r), int(whole_t), int(part_t)]:
-            return admitted == 1, Missing(whole_r * MINUTE + part_r * PART, whole_t * MINUTE + part_t * PART)
+        case [int(taken), int(whole_r), int(part_r), int(whole_t), int(part_t)]:
+            return taken, Missing(whole_r * MINUTE + part_r * PART, whole_t * MINUTE + part_t * PART)
         case _:
             raise AssertionError("the script gives five numbers")

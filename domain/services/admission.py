@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
 from domain.jobs import MAX_COST, Job, QueueMessage
 from domain.model import Caller, Cost, Status, StatusState, Tier, Verdict
+from domain.services.refusals import refusal_details
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
@@ -86,15 +87,19 @@ class Admission:
             raise RequestTooCostlyError(
                 "The request needs more tokens than this tier ever allows at once; ask for a shorter answer.",
                 thread_id=thread_id,
-                details={"tokens": cost.tokens},
+                details={"tokens": cost.tokens, **refusal_details(verdict)},
             )
         raise RateLimitExceededError(
-            "Over the rate limit of this tier.", thread_id=thread_id, details=_quota_details(verdict)
+            "Over the rate limit of this tier.", thread_id=thread_id, details=refusal_details(verdict)
         )
 
     async def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """Corrects the tokens of an admitted call, once, at its end."""
         await self._limiter.settle(caller, reserved, used)
+
+    async def refund(self, caller: Caller, cost: Cost) -> None:
+        """Gives back what an admitted call took: it was refused for another reason, which costs nothing (L2)."""
+        await self._limiter.refund(caller, cost)
 
     async def enter(self, job: Job) -> Ticket:
         """A slot, or a place in the line. Raises `QueueFullError`."""
@@ -216,7 +221,3 @@ class Admission:
         callers = len({other.caller.tenant for other in self._waiting.values()})
         before = min(len(self._waiting), (ticket.ahead + 1) * callers)
         return round(before * seconds / len(self._started), 1)
-
-
-def _quota_details(verdict: Verdict) -> dict[str, str | int | float | bool | None]:
-    return {"retry_after": verdict.retry_after}

@@ -195,7 +195,7 @@ class StreamService:
         try:
             ticket = await self._admission.enter(job)
         except QueueFullError as error:
-            await self._admission.settle(caller, cost.tokens, 0)
+            await self._admission.refund(caller, cost)
             self._record(info, context, CacheStatus.MISS, Outcome.REJECTED_FULL, started, error)
             raise
         try:
@@ -213,7 +213,7 @@ class StreamService:
                 self._log.append(lease, [self._admission.status(ticket)])
         except BaseException:
             await self._admission.leave(ticket)
-            await self._admission.settle(caller, cost.tokens, 0)
+            await self._admission.refund(caller, cost)
             raise
         progress = Progress(job, lease)
         generation = Generation(self._sweeper, job, progress, ticket, started, self._generations.orphaned)

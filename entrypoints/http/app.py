@@ -8,22 +8,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from domain.delta import Dialect
-from domain.errors import RequestValidationError, SSEBaseError
+from domain.errors import RateLimitError, RequestValidationError, SSEBaseError
 from domain.model import Failed
 from domain.services.generations import failed
+from domain.services.refusals import refusal
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
 from entrypoints.http.execution_routes import execution_router
 from entrypoints.http.express import ExpressApp
+from entrypoints.http.headers import limit_headers, openai_limit_headers
 from entrypoints.http.health import health_router
 from entrypoints.http.metrics_routes import metrics_router
 from entrypoints.http.native_routes import native_router
 from entrypoints.http.openai_routes import openai_router
 
 NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages", "/v1/providers")
-_HTTP_CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(
@@ -73,7 +75,14 @@ def dialect_of(request: Request) -> Dialect:
 async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, SSEBaseError):
         raise error
-    return error_response(failed(error), dialect_of(request), thread_id(request))
+    dialect = dialect_of(request)
+    response = error_response(failed(error), dialect, thread_id(request))
+    if isinstance(error, RateLimitError):
+        verdict = refusal(error.details)
+        response.headers.update(limit_headers(verdict))
+        if dialect is Dialect.OPENAI:
+            response.headers.update(openai_limit_headers(verdict))
+    return response
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """Where an anonymous request came from, past the proxies that may say so."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
@@ -27,6 +28,13 @@ def client_address(peer: str, forwarded: Sequence[str], proxies: Sequence[Networ
             break
         nearest, address = str(before), before
     return nearest
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(peer: str) -> bool:
+    """Whether who connects is on this machine. Never raises."""
+    address = _parse(peer)
+    return address is not None and address.is_loopback
 
 
 def _last_hops(lines: Sequence[str]) -> list[str]:

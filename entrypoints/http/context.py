@@ -8,14 +8,22 @@ from starlette.requests import ClientDisconnect, Request
 
 from domain import stages
 from domain.delta import Dialect
-from domain.errors import InvalidHeaderError, RequestTooLargeError, UnsupportedEncodingError, UnsupportedMediaTypeError
+from domain.errors import (
+    InvalidHeaderError,
+    MissingApiKeyError,
+    RequestTooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedMediaTypeError,
+)
 from domain.model import CallContext, Caller
 from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
-from entrypoints.http.client_address import Network, client_address
+from entrypoints.http.client_address import Network, client_address, is_loopback
 
 HEADERS = "headgate.headers"
 """Where a request's scope has what `headers_of` made of it."""
+LOCAL = "local"
+"""Who connects through a Unix socket."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _THREAD = "headgate.thread"  # not in `request.state`, which costs 2 us of each request
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -23,25 +31,35 @@ _GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 class RequestContexts:
-    """Reads a `CallContext` off a request. `proxies` are those whose `X-Forwarded-For` counts."""
+    """Reads a `CallContext` off a request. `proxies` are those whose `X-Forwarded-For` counts. Without keys, who
+    connects from another machine is served only if `anonymous_anywhere`, however the server was started."""
 
     def __init__(
-        self, callers: Callers, tracker: ExecutionTracker, *, max_grace: float, proxies: Sequence[Network] = ()
+        self,
+        callers: Callers,
+        tracker: ExecutionTracker,
+        *,
+        max_grace: float,
+        proxies: Sequence[Network] = (),
+        anonymous_anywhere: bool = False,
     ) -> None:
         self._callers = callers
         self._tracker = tracker
         self._max_grace = max_grace
         self._proxies = proxies
+        self._anonymous_anywhere = anonymous_anywhere
 
     def caller(self, request: Request) -> Caller:
         """Who asks. Raises an `AuthenticationError`."""
         headers = headers_of(request)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         presented = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
-        return self._callers.identify(presented, self._address(request))
+        peer = request.client.host if request.client else LOCAL
+        if self._callers.open and not (self._anonymous_anywhere or peer == LOCAL or is_loopback(peer)):
+            raise MissingApiKeyError("This service has no API keys yet, and serves its own machine only.")
+        return self._callers.identify(presented, self._address(request, peer))
 
-    def _address(self, request: Request) -> str:
-        peer = request.client.host if request.client else "local"
+    def _address(self, request: Request, peer: str) -> str:
         if not self._proxies:
             return peer
         lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"x-forwarded-for"]

@@ -1,5 +1,6 @@
 """The headers that every answer with a stream behind it carries."""
 
+from math import ceil
 from urllib.parse import quote
 
 from domain.events import Answer
@@ -40,14 +41,45 @@ def target_value(target: str) -> str:
 
 def limit_headers(verdict: Verdict) -> dict[str, str]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)."""
-    quotas = [(name, quota) for name, quota in (("requests", verdict.requests), ("tokens", verdict.tokens)) if quota]
-    if not quotas:
-        return {}
-    return {
-        "RateLimit": ", ".join([_state(name, quota) for name, quota in quotas]),
-        "RateLimit-Policy": ", ".join([f'"{name}";q={quota.limit};w={quota.window}' for name, quota in quotas]),
-    }
+    states, policies, (requests, tokens) = [], [], (verdict.requests, verdict.tokens)
+    if requests is not None:
+        states.append(f'"requests";{_state(requests, verdict.retry_after)}')
+        policies.append(f'"requests";q={requests.limit};w={requests.window}')
+    if tokens is not None:
+        states.append(f'"tokens";{_state(tokens, verdict.retry_after)}')
+        policies.append(f'"tokens";q={tokens.limit};qu="tokens";w={tokens.window}')
+    return {"RateLimit": ", ".join(states), "RateLimit-Policy": ", ".join(policies)} if states else {}
 
 
-def _state(name: str, quota: Quota) -> str:
-    return f'"{name}";r={quota.remaining};t={-int(-quota.reset // 1)}'
+def openai_limit_headers(verdict: Verdict) -> dict[str, str]:
+    """The same as OpenAI writes it; there a reset is when nothing is missing any more."""
+    headers = {}
+    for unit, quota in (("requests", verdict.requests), ("tokens", verdict.tokens)):
+        if quota is not None:
+            headers[f"x-ratelimit-limit-{unit}"] = str(quota.limit)
+            headers[f"x-ratelimit-remaining-{unit}"] = str(quota.remaining)
+            headers[f"x-ratelimit-reset-{unit}"] = _duration(quota.reset)
+    return headers
+
+
+def _state(quota: Quota, retry_after: int | None) -> str:
+    """`t` is when the next unit is there: not said where there is none to come, nor, of a limit that is not the one
+    that refuses, if that is after Retry-After, which must not be earlier than any `t`."""
+    if quota.remaining >= quota.limit:
+        return f"r={quota.remaining}"
+    seconds = quota.reset - (quota.limit - quota.remaining - 1) * quota.window / quota.limit
+    wait = max(1, ceil(round(seconds, 6)))  # the rest is what floating point adds
+    if retry_after is not None and wait > retry_after:
+        return f"r={quota.remaining}"
+    return f"r={quota.remaining};t={wait}"
+
+
+def _duration(seconds: float) -> str:
+    """As Go writes it: `0s`, `120ms`, `7s`, `6m0s`, `1h0m0s`. Rounded up."""
+    if 0 < seconds <= 0.999:
+        return f"{ceil(round(seconds * 1000, 3))}ms"
+    minutes, rest = divmod(ceil(round(seconds, 6)), 60)
+    if not minutes:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"

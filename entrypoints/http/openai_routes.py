@@ -9,6 +9,7 @@ from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, read_body, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import error_response
+from entrypoints.http.headers import openai_limit_headers
 from entrypoints.http.plain import PlainResponse
 from entrypoints.http.sse import StreamResponse
 from entrypoints.wire import json_text
@@ -35,6 +36,8 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
 
         headers = edge.headers(attachment, thread)
         headers["X-Request-ID"] = thread
+        if attachment.verdict is not None:
+            headers |= openai_limit_headers(attachment.verdict)
         if not call.stream:
             return PlainResponse(attachment, CompletionAssembler(attachment.info), headers, error)
         usage = "&include_usage=true" if call.include_usage else ""

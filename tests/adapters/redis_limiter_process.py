@@ -19,7 +19,7 @@ from tests.redis_cases import unheard, untimed
 TIERS = {"default": Tier(60, 60_000, 1), "premium": Tier(6_000, 100_000, 1)}
 CALLERS = [Caller("acme"), Caller("other"), Caller("rich", "premium"), Caller("wide", "premium")]
 TASKS_PER_CALLER = 13
-LAST_LINE = "return {passes"
+LAST_LINE = "return reply"
 LOG = (
     "if passes then redis.call('RPUSH', 'test:' .. KEYS[1], string.format('%.0f %.0f %.0f', now, cost_r, cost_t)) end\n"
 )

@@ -1,7 +1,7 @@
 """What only the limiter on Redis promises: exact for any limit, several processes on one state, few questions asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 
@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
+from adapters.redis.connection import connector
 from adapters.redis.deny_cache import FRESH, DenyCache
 from adapters.redis.limiter import OutagePolicy, RedisLimiter
 from adapters.redis.limits import Limits, Missing
 from domain.model import Caller, Cost, Quota, Tier
 from tests.contracts.redis_time import START_US, StillRedisClient, still_client
 from tests.contracts.test_limiter_model import Bucket
+from tests.redis_server import any_redis_url
 
 ACME = Caller("acme")
 TIERS = {"default": Tier(6, 600, 1)}
@@ -42,9 +44,17 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(tiers: dict[str, Tier], skews: list[float]) -> AsyncIterator[Fleet]:
-    async with still_client(FakeRedis(server=FakeServer(), protocol=2).connection_pool.make_connection) as client:
+async def fleet(tiers: dict[str, Tier], skews: list[float], url: str | None = None) -> AsyncIterator[Fleet]:
+    """On fakeredis, or on the server at `url`."""
+    fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool.make_connection
+    async with still_client(fake if url is None else connector(url)) as client:
         yield Fleet(client, tiers, skews)
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    with any_redis_url() as url:
+        yield url
 
 
 large = st.integers(1, 10**12) | st.sampled_from([1, 7, 59_999_999, 60_000_000, 60_000_001, 10**12 - 1, 10**12])
@@ -131,13 +141,16 @@ async def test_any_history_of_three_processes_is_decided_as_by_one_bucket_whatev
                     assert tokens.agrees(verdict.tokens)
 
 
+@pytest.mark.parametrize("real", [False, True], ids=["fakeredis", "server"])
 @given(
     taken=st.integers(0, 6), tokens=st.integers(0, 2_000), cost=st.builds(Cost, st.integers(1, 9), st.integers(1, 900))
 )
 @settings(deadline=None, max_examples=50)
-async def test_a_refusal_leaves_the_state_as_it_was_bit_for_bit(taken: int, tokens: int, cost: Cost) -> None:
+async def test_a_refusal_leaves_the_state_as_it_was_bit_for_bit(
+    server_url: str, taken: int, tokens: int, cost: Cost, *, real: bool
+) -> None:
     """L2: for any refusal, the end of its life included."""
-    async with fleet(TIERS, [0.0]) as one:
+    async with fleet(TIERS, [0.0], server_url if real else None) as one:
         await one.limiters[0].admit(ACME, Cost(taken, 0))
         await one.limiters[0].settle(ACME, 0, tokens)
         await one.client.advance(1.0)

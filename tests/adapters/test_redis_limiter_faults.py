@@ -161,6 +161,31 @@ async def test_what_was_admitted_without_redis_is_settled_without(server: RedisS
     assert not (await limiter.admit(OTHER, Cost(0, 1))).admitted
 
 
+@pytest.mark.parametrize("policy", OutagePolicy)
+async def test_what_was_admitted_without_redis_is_refunded_without(
+    server: RedisServer, client: RedisClient, policy: OutagePolicy
+) -> None:
+    """L2, L3: in an outage a refusal costs nothing either, and Redis is given nothing that it never gave."""
+    limiter = limiter_on(client, policy)
+    assert (await limiter.admit(OTHER, Cost(6, 1))).admitted
+    server.kill()
+    await until(lambda: not client.healthy)
+    for _ in range(10):
+        admitted = (await limiter.admit(ACME, Cost(1, 300))).admitted
+        assert admitted is (policy is not OutagePolicy.DENY)
+        if admitted:
+            await limiter.refund(ACME, Cost(1, 300))
+    if policy is OutagePolicy.SHARE:
+        assert [(await limiter.admit(ACME, Cost(1, 0))).admitted for _ in range(4)] == [True] * 3 + [False]
+    kept = (await limiter.admit(OTHER, Cost(1, 7))).admitted
+    server.start()
+    await until(lambda: client.healthy)
+    assert (await limiter.admit(OTHER, Cost(6, 0))).admitted
+    if kept:
+        await limiter.refund(OTHER, Cost(1, 7))
+    assert not (await limiter.admit(OTHER, Cost(1, 0))).admitted
+
+
 async def test_overuse_that_cannot_be_told_counts_here(server: RedisServer, client: RedisClient) -> None:
     """L4: what is given back is lost with the outage, what was used beyond is not."""
     limiter = limiter_on(client)

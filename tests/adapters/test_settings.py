@@ -40,6 +40,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RATE_LIMIT_TOKENS_PER_MINUTE", "7", "rate_limit.tokens_per_minute", 7, 1_000_000),
     ("RATE_LIMIT_OUTAGE", "DENY", "rate_limit.outage", OutagePolicy.DENY, OutagePolicy.SHARE),
     ("RATE_LIMIT_REPLICAS", "8", "rate_limit.replicas", 8, 2),
+    ("RATE_LIMIT_LEASE_REQUESTS", "20", "rate_limit.lease_requests", 20, 0),
     ("STREAM_MAX_CONCURRENT", "9", "stream.max_concurrent", 9, 10_000),
     ("STREAM_ADAPTIVE_CONCURRENCY", "true", "stream.adaptive_concurrency", True, False),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
@@ -58,6 +59,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("CB_FAILURE_THRESHOLD", "1", "breaker.failure_threshold", 1, 5),
     ("CB_MINIMUM_CALLS", "20", "breaker.minimum_calls", 20, 1),
     ("CB_RECOVERY_TIMEOUT", "2", "breaker.recovery_timeout", 2.0, 60.0),
+    ("HEADGATE_ALLOW_ANONYMOUS", "true", "access.allow_anonymous", True, False),
     ("CB_OPERATORS", "ops, oncall", "breaker.operators", "ops, oncall", None),
     ("RETRY_MAX_ATTEMPTS", "1", "retry.max_attempts", 1, 3),
     ("RETRY_BASE_DELAY", "0", "retry.base_delay", 0.0, 1.0),
@@ -257,12 +259,27 @@ def test_the_default_tier_is_made_of_its_variables_unless_the_file_gives_it(writ
         "RATE_LIMIT_TOKENS_PER_MINUTE": "2",
         "STREAM_MAX_CONCURRENT_PER_CALLER": "3",
     }
-    assert get_settings({}).tiers == {"default": Tier(600, 1_000_000, 20)}
-    assert get_settings(environ).tiers == {"default": Tier(1, 2, 3)}
+    assert get_settings({}).tiers == {"default": Tier(600, 1_000_000, 20), "premium": Tier(6_000, 10_000_000, 200, 4)}
+    assert get_settings(environ).tiers == {"default": Tier(1, 2, 3), "premium": Tier(10, 20, 30, 4)}
     row = "requests_per_minute = 7\ntokens_per_minute = 8\nmax_concurrent_streams = 9\n"
     premium = write_file(f"[tiers.premium]\n{row}")
     assert get_settings({**environ, **premium}).tiers == {"default": Tier(1, 2, 3), "premium": Tier(7, 8, 9)}
-    assert get_settings({**environ, **write_file(f"[tiers.default]\n{row}")}).tiers == {"default": Tier(7, 8, 9)}
+    default = write_file(f"[tiers.default]\n{row}")
+    assert get_settings({**environ, **default}).tiers == {"default": Tier(7, 8, 9), "premium": Tier(70, 80, 90, 4)}
+
+
+def test_premium_is_no_larger_than_a_tier_may_be() -> None:
+    environ = {
+        "RATE_LIMIT_REQUESTS_PER_MINUTE": "1_000_000_000",
+        "RATE_LIMIT_TOKENS_PER_MINUTE": "1_000_000_000_000",
+        "STREAM_MAX_CONCURRENT_PER_CALLER": "1_000_000",
+    }
+    assert get_settings(environ).tiers["premium"] == Tier(10**9, 10**12, 10**6, 4)
+
+
+def test_a_key_may_be_of_the_premium_tier_without_a_word_about_it(write_file: WriteFile) -> None:
+    file = write_file(f'[keys.acme]\nsha256 = "{HASH}"\ntier = "premium"\n')
+    assert get_settings(file).keys["acme"].tier == "premium"
 
 
 def test_keys_have_a_tier_and_a_tenant(write_file: WriteFile) -> None:

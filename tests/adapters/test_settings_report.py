@@ -94,9 +94,13 @@ def test_the_default_tier_names_what_it_is_made_of() -> None:
     shown = values(report(ENVIRON, FILE))
     assert shown["tiers.default.tokens_per_minute"] == ["5000000", "environment RATE_LIMIT_TOKENS_PER_MINUTE"]
     assert shown["tiers.default.requests_per_minute"] == ["600", "default"]
+    shown = values(report(ENVIRON, ""))
+    assert shown["tiers.premium.tokens_per_minute"] == ["50000000", "environment RATE_LIMIT_TOKENS_PER_MINUTE"]
+    assert (shown["tiers.premium.weight"], shown["tiers.default.weight"]) == (["4", "default"], ["1", "default"])
     given = "requests_per_minute = 1\ntokens_per_minute = 2\nmax_concurrent_streams = 3"
     shown = values(report(ENVIRON, f"[tiers.default]\n{given}"))
     assert shown["tiers.default.tokens_per_minute"] == ["2", "file headgate.toml"]
+    assert shown["tiers.premium.tokens_per_minute"] == ["20", "file headgate.toml"]
 
 
 def test_the_file_is_named_or_said_to_be_absent(tmp_path: Path) -> None:

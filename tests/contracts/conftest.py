@@ -25,6 +25,7 @@ from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.connection import Connector, connector
 from adapters.redis.limiter import OutagePolicy, RedisLimiter
+from adapters.redis.limiter_lease import LeasingLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -187,6 +188,20 @@ async def redis_limiter(connect: Connector, tiers: dict[str, Tier]) -> AsyncIter
 
 
 @asynccontextmanager
+async def redis_leasing_limiter(connect: Connector, tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
+    clock = ManualClock()
+    async with still_client(connect) as client:
+
+        async def advance(seconds: float) -> None:
+            await client.advance(seconds)
+            await clock.advance(seconds)
+
+        limiter = LeasingLimiter(client, clock, tiers, OutagePolicy.SHARE, replicas=1, calls=3)
+        yield Case(limiter, advance)
+        await limiter.aclose()
+
+
+@asynccontextmanager
 async def fakeredis_limiter(tiers: dict[str, Tier]) -> AsyncIterator[Case[Limiter]]:
     fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
     async with redis_limiter(fake.make_connection, tiers) as case:
@@ -321,6 +336,19 @@ def open_stream_log(request: pytest.FixtureRequest) -> OpenStreamLog:
 
 @pytest.fixture(scope="session", params=[*LIMITERS, SERVER])
 def open_limiter(request: pytest.FixtureRequest) -> OpenLimiter:
+    if request.param == SERVER:
+        return partial(redis_limiter, connector(request.getfixturevalue("redis_url")))
+    return LIMITERS[request.param]
+
+
+LEASED = "server, with leases"
+
+
+@pytest.fixture(scope="session", params=[*LIMITERS, SERVER, LEASED])
+def open_any_limiter(request: pytest.FixtureRequest) -> OpenLimiter:
+    """Those with leases, too, which may admit a caller's next calls a second before their time."""
+    if request.param == LEASED:
+        return partial(redis_leasing_limiter, connector(request.getfixturevalue("redis_url")))
     if request.param == SERVER:
         return partial(redis_limiter, connector(request.getfixturevalue("redis_url")))
     return LIMITERS[request.param]

@@ -16,8 +16,8 @@ async def admitted(limiter: Limiter, caller: Caller, tokens: int = 0, requests: 
     return (await limiter.admit(caller, Cost(requests, tokens))).admitted
 
 
-async def test_a_burst_is_a_minute_s_worth_and_then_the_rate_counts(open_limiter: OpenLimiter) -> None:
-    async with open_limiter(TIERS) as (limiter, advance):
+async def test_a_burst_is_a_minute_s_worth_and_then_the_rate_counts(open_any_limiter: OpenLimiter) -> None:
+    async with open_any_limiter(TIERS) as (limiter, advance):
         assert [await admitted(limiter, ACME) for _ in range(7)] == [True] * 6 + [False]
         await advance(9.0)
         assert not await admitted(limiter, ACME)
@@ -25,23 +25,23 @@ async def test_a_burst_is_a_minute_s_worth_and_then_the_rate_counts(open_limiter
         assert [await admitted(limiter, ACME) for _ in range(2)] == [True, False]
 
 
-async def test_a_bucket_never_holds_more_than_the_burst(open_limiter: OpenLimiter) -> None:
-    async with open_limiter(TIERS) as (limiter, advance):
+async def test_a_bucket_never_holds_more_than_the_burst(open_any_limiter: OpenLimiter) -> None:
+    async with open_any_limiter(TIERS) as (limiter, advance):
         await admitted(limiter, ACME)
         await advance(3_600.0)
         assert [await admitted(limiter, ACME) for _ in range(7)] == [True] * 6 + [False]
 
 
-async def test_callers_do_not_share_and_tiers_differ(open_limiter: OpenLimiter) -> None:
-    async with open_limiter(TIERS) as (limiter, _):
+async def test_callers_do_not_share_and_tiers_differ(open_any_limiter: OpenLimiter) -> None:
+    async with open_any_limiter(TIERS) as (limiter, _):
         assert await admitted(limiter, ACME, 600)
         assert await admitted(limiter, OTHER, 600)
         assert await admitted(limiter, RICH, 60_000)
         assert not await admitted(limiter, ACME, 1)
 
 
-async def test_an_admission_says_how_both_limits_stand(open_limiter: OpenLimiter) -> None:
-    async with open_limiter(TIERS) as (limiter, advance):
+async def test_an_admission_says_how_both_limits_stand(open_any_limiter: OpenLimiter) -> None:
+    async with open_any_limiter(TIERS) as (limiter, advance):
         assert await limiter.admit(ACME, Cost(1, 150)) == Verdict(
             admitted=True, requests=Quota(6, 60, 5, 10.0), tokens=Quota(600, 60, 450, 15.0), retry_after=None
         )
@@ -51,17 +51,17 @@ async def test_an_admission_says_how_both_limits_stand(open_limiter: OpenLimiter
         )
 
 
-async def test_a_refusal_says_how_both_limits_stand_and_when_the_call_passes(open_limiter: OpenLimiter) -> None:
-    async with open_limiter(TIERS) as (limiter, _):
+async def test_a_refusal_says_how_both_limits_stand_and_when_the_call_passes(open_any_limiter: OpenLimiter) -> None:
+    async with open_any_limiter(TIERS) as (limiter, _):
         await limiter.admit(ACME, Cost(2, 500))
         assert await limiter.admit(ACME, Cost(1, 101)) == Verdict(
             admitted=False, requests=Quota(6, 60, 4, 20.0), tokens=Quota(600, 60, 100, 50.0), retry_after=1
         )
 
 
-async def test_all_pass_or_none_is_charged(open_limiter: OpenLimiter) -> None:
+async def test_all_pass_or_none_is_charged(open_any_limiter: OpenLimiter) -> None:
     """L1: requests and tokens are decided in one step."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         await limiter.admit(ACME, Cost(1, 590))
         for _ in range(20):
             assert not await admitted(limiter, ACME, 11)  # enough requests, too few tokens
@@ -70,9 +70,9 @@ async def test_all_pass_or_none_is_charged(open_limiter: OpenLimiter) -> None:
         assert (await limiter.admit(ACME, Cost(0, 0))).tokens == Quota(600, 60, 0, 60.0)
 
 
-async def test_many_at_once_are_admitted_up_to_the_burst(open_limiter: OpenLimiter) -> None:
+async def test_many_at_once_are_admitted_up_to_the_burst(open_any_limiter: OpenLimiter) -> None:
     """L1."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         verdicts = await asyncio.gather(*(limiter.admit(ACME, Cost(1, 10)) for _ in range(50)))
         assert sum(verdict.admitted for verdict in verdicts) == 6
 
@@ -89,10 +89,10 @@ async def test_many_at_once_are_admitted_up_to_the_burst(open_limiter: OpenLimit
     ],
 )
 async def test_retry_after_is_the_least_whole_time_after_which_the_same_call_passes(
-    open_limiter: OpenLimiter, taken: Cost, cost: Cost, retry_after: int
+    open_any_limiter: OpenLimiter, taken: Cost, cost: Cost, retry_after: int
 ) -> None:
     """L2."""
-    async with open_limiter(TIERS) as (limiter, advance):
+    async with open_any_limiter(TIERS) as (limiter, advance):
         assert (await limiter.admit(ACME, taken)).admitted
         assert (await limiter.admit(ACME, cost)).retry_after == retry_after
         await advance(retry_after - 1)
@@ -103,10 +103,10 @@ async def test_retry_after_is_the_least_whole_time_after_which_the_same_call_pas
 
 @pytest.mark.parametrize("cost", [Cost(1, 601), Cost(7, 0), Cost(7, 601), Cost(1, 10**15)])
 async def test_a_cost_above_the_burst_never_passes_and_has_no_retry_after(
-    open_limiter: OpenLimiter, cost: Cost
+    open_any_limiter: OpenLimiter, cost: Cost
 ) -> None:
     """L2."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         verdict = await limiter.admit(ACME, cost)
         assert (verdict.admitted, verdict.retry_after) == (False, None)
         assert verdict.requests == Quota(6, 60, 6, 0.0)
@@ -114,17 +114,17 @@ async def test_a_cost_above_the_burst_never_passes_and_has_no_retry_after(
         assert await admitted(limiter, ACME, 600, 6)
 
 
-async def test_what_was_not_used_is_given_back(open_limiter: OpenLimiter) -> None:
+async def test_what_was_not_used_is_given_back(open_any_limiter: OpenLimiter) -> None:
     """L4."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         await limiter.admit(ACME, Cost(1, 600))
         await limiter.settle(ACME, 600, 100)
         assert [await admitted(limiter, ACME, 500), await admitted(limiter, ACME, 1)] == [True, False]
 
 
-async def test_what_was_used_beyond_is_charged(open_limiter: OpenLimiter) -> None:
+async def test_what_was_used_beyond_is_charged(open_any_limiter: OpenLimiter) -> None:
     """L4: and is paid for by waiting, also beyond the burst."""
-    async with open_limiter(TIERS) as (limiter, advance):
+    async with open_any_limiter(TIERS) as (limiter, advance):
         await limiter.admit(ACME, Cost(1, 100))
         await limiter.settle(ACME, 100, 900)
         verdict = await limiter.admit(ACME, Cost(1, 100))
@@ -135,17 +135,17 @@ async def test_what_was_used_beyond_is_charged(open_limiter: OpenLimiter) -> Non
         assert await admitted(limiter, ACME, 100)
 
 
-async def test_a_cost_of_nothing_passes_also_in_debt(open_limiter: OpenLimiter) -> None:
+async def test_a_cost_of_nothing_passes_also_in_debt(open_any_limiter: OpenLimiter) -> None:
     """C3: who joins a stream is charged by its request limit alone."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         await limiter.settle(ACME, 0, 5_000)
         assert await admitted(limiter, ACME, 0)
         assert not await admitted(limiter, ACME, 1)
 
 
-async def test_a_refund_never_grants_more_than_the_burst(open_limiter: OpenLimiter) -> None:
+async def test_a_refund_never_grants_more_than_the_burst(open_any_limiter: OpenLimiter) -> None:
     """L4: nor is it saved up against what is used later."""
-    async with open_limiter(TIERS) as (limiter, advance):
+    async with open_any_limiter(TIERS) as (limiter, advance):
         await limiter.admit(ACME, Cost(1, 600))
         await advance(59.0)
         await limiter.settle(ACME, 600, 0)
@@ -155,9 +155,27 @@ async def test_a_refund_never_grants_more_than_the_burst(open_limiter: OpenLimit
         assert [await admitted(limiter, OTHER, 600), await admitted(limiter, OTHER, 1)] == [True, False]
 
 
-async def test_a_settlement_as_reserved_changes_nothing(open_limiter: OpenLimiter) -> None:
+async def test_a_refund_gives_the_request_back_with_its_tokens(open_any_limiter: OpenLimiter) -> None:
+    """L2: what is refused after it was admitted costs nothing; it may be admitted again as if it had not been."""
+    async with open_any_limiter(TIERS) as (limiter, advance):
+        await limiter.admit(ACME, Cost(3, 100))
+        before = await limiter.admit(ACME, Cost(0, 0))
+        for _ in range(20):
+            assert await admitted(limiter, ACME, 500)
+            await limiter.refund(ACME, Cost(1, 500))
+        assert await limiter.admit(ACME, Cost(0, 0)) == before
+        assert await admitted(limiter, ACME, 0, 3)
+        assert not await admitted(limiter, ACME, 0)
+        await limiter.refund(ACME, Cost(1, 0))  # heard of at once, by who was just refused
+        assert [await admitted(limiter, ACME, 0) for _ in range(2)] == [True, False]
+        await advance(60.0)
+        await limiter.refund(ACME, Cost(6, 600))  # never above the burst
+        assert [await admitted(limiter, ACME, 100) for _ in range(7)] == [True] * 6 + [False]
+
+
+async def test_a_settlement_as_reserved_changes_nothing(open_any_limiter: OpenLimiter) -> None:
     """L4."""
-    async with open_limiter(TIERS) as (limiter, _):
+    async with open_any_limiter(TIERS) as (limiter, _):
         before = await limiter.admit(ACME, Cost(1, 300))
         await limiter.settle(ACME, 300, 300)
         after = await limiter.admit(ACME, Cost(0, 0))

@@ -43,6 +43,7 @@ class Bucket:
 # Limits that divide a minute badly, too.
 limits = st.sampled_from([1, 2, 6, 7, 60, 97, 600])
 costs = st.tuples(st.just("admit"), st.integers(0, 3), st.integers(0, 120))
+refunds = st.tuples(st.just("refund"), st.integers(0, 3), st.integers(1, 120))
 settlements = st.tuples(st.just("settle"), st.integers(0, 100), st.integers(0, 150))
 pauses = st.tuples(st.just("wait"), st.integers(0, 20_000), st.just(0))
 
@@ -50,7 +51,7 @@ pauses = st.tuples(st.just("wait"), st.integers(0, 20_000), st.just(0))
 @given(
     requests=limits,
     tokens=limits,
-    history=st.lists(costs | settlements | pauses, max_size=30),
+    history=st.lists(costs | settlements | refunds | pauses, max_size=30),
 )
 @settings(deadline=None, max_examples=300)
 async def test_any_history_is_decided_as_by_two_plain_buckets(
@@ -67,6 +68,10 @@ async def test_any_history_is_decided_as_by_two_plain_buckets(
             elif step == "settle":
                 await limiter.settle(ACME, first, second)
                 buckets[1].level = min(Fraction(tokens), buckets[1].level + first - second)
+            elif step == "refund":
+                await limiter.refund(ACME, Cost(first, second))
+                for bucket, given_back in zip(buckets, (first, second), strict=True):
+                    bucket.level = min(Fraction(bucket.limit), bucket.level + given_back)
             else:
                 verdict = await limiter.admit(ACME, Cost(first, second))
                 asked = list(zip(buckets, (first, second), strict=True))

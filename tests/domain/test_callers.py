@@ -8,6 +8,7 @@ from domain.errors import InvalidApiKeyError, MissingApiKeyError
 from domain.model import Caller
 from domain.services.callers import Callers
 from ports.keys import ApiKey
+from tests.test_budget import Calls
 
 KEY = "hg_" + "a" * 40
 OTHER = "hg_" + "b" * 40
@@ -43,6 +44,20 @@ def test_wrong_keys_are_told_apart_by_nothing_p2(wrong: str) -> None:
         CALLERS.identify(wrong, "127.0.0.1")
     assert str(caught.value) == "The API key is not valid."
     assert not caught.value.details
+
+
+def test_every_wrong_key_is_the_same_work_p2() -> None:
+    """BAD_INPUT 28, in calls instead of a clock: nobody learns from the time how wrong a key is."""
+    callers = Callers([kept("acme", KEY)], TIERS)
+    callers.replace([kept("gone", OTHER)])
+    callers.replace([])  # revoked
+    wrong = ["x", KEY[:-1], KEY + "a", OTHER, "' OR 1=1 --", '"', "é\ud800", "k" * 100_000, "hg_" + "c" * 40]
+    work = set()
+    for key in wrong:
+        with Calls() as calls, pytest.raises(InvalidApiKeyError):
+            callers.identify(key, "127.0.0.1")
+        work.add(calls.count)
+    assert len(work) == 1
 
 
 def test_a_key_that_is_longer_than_any_of_ours_is_wrong_also_if_its_beginning_is_right() -> None:

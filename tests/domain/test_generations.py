@@ -26,6 +26,7 @@ from domain.model import (
     Cancelled,
     Complete,
     CompletionRequest,
+    Cost,
     Event,
     Failed,
     Lease,
@@ -267,6 +268,9 @@ async def test_a_log_without_room_gives_everything_back() -> None:
         with pytest.raises(StreamLogFullError):
             await service.open(ask(max_tokens=900), context())
     assert (len(house.slots), len(house.generations)) == (0, 0)
+    left = (await house.limiter.admit(CALLER, Cost(0, 0))).requests
+    assert left is not None
+    assert left.remaining == left.limit  # L2
 
 
 async def test_who_finds_an_open_stream_at_the_last_moment_joins_it_and_pays_no_tokens_c1_c3() -> None:

@@ -153,15 +153,17 @@ async def test_a_wait_ends_at_its_deadline_q2() -> None:
     await house.generations.aclose()
 
 
-async def test_a_full_queue_gives_its_tokens_back_q1_l4() -> None:
+async def test_a_full_queue_gives_back_what_was_charged_q1_l2_l4() -> None:
     house = House(scripts=STALLS, slots_in_all=1, tokens_per_minute=10_000)
     service = house.build()
     await service.open(ask("p/stalls", max_tokens=1), context("t0"))
     for number in range(10):
         await service.open(ask("p/ok", str(number), max_tokens=1), context(f"t{number}"))
+    before = await house.limiter.admit(CALLER, Cost(0, 0))
     for _ in range(3):
         with pytest.raises(QueueFullError):
             await service.open(ask("p/ok", "more", max_tokens=9_000), context("full"))
+    assert await house.limiter.admit(CALLER, Cost(0, 0)) == before  # the request too: it may be tried again (L2)
     assert house.recorder.records[-1].outcome is Outcome.REJECTED_FULL
     await house.generations.aclose()
     assert (len(house.slots), len(house.generations)) == (0, 0)
@@ -187,6 +189,7 @@ async def test_a_limiter_that_is_switched_off_admits_everything() -> None:
     limiter = UnlimitedLimiter()
     assert (await limiter.admit(CALLER, Cost(10**9, 10**9))).admitted
     await limiter.settle(CALLER, 1, 0)
+    await limiter.refund(CALLER, Cost(1, 1))
 
 
 def test_words_that_count() -> None:

@@ -268,6 +268,14 @@ async def test_keys_27_28_p2() -> None:
             }
             assert len(bodies) == 1
             assert json.loads(bodies.pop())["error"]["code"] == "invalid_api_key"
+            # The native door's body has the thread id, which is another for each request unless the client names it.
+            named = {**JSON, "X-Thread-ID": "mine"}
+            problems = {
+                (await service.client.post("/v1/streams", content=b"{}", headers={**named, "X-Api-Key": wrong})).content
+                for wrong in ("x", key[:-1], "' OR 1=1", "k" * 9000)
+            }
+            assert len(problems) == 1
+            assert json.loads(problems.pop())["thread_id"] == "mine"
             mine = await ask(Authorization=f"Bearer {key}", **{"X-Stream-Grace": "5"})
             assert mine.status_code == 200
             assert (await ask(**{"X-Api-Key": key})).status_code == 200

@@ -41,6 +41,15 @@ async def run(settings: Settings, keys: MemoryApiKeys, *arguments: str) -> None:
     assert await run_keys(options, settings, keys, ManualClock()) == 0
 
 
+async def test_a_premium_key_takes_no_file(tmp_path: Path) -> None:
+    """As docs/keys.md has it, on an empty machine."""
+    keys = MemoryApiKeys()
+    settings = get_settings({"HEADGATE_KEYS_FILE": str(tmp_path / "keys.json")})
+    await run(settings, keys, "create", "--name", "acme", "--tier", "premium")
+    (key,) = await keys.list()
+    assert key.tier == "premium"
+
+
 async def test_a_key_is_printed_once_and_its_hash_is_stored_p2(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +125,9 @@ async def test_open_to_the_network_needs_a_key_or_the_word(tmp_path: Path) -> No
         free = Container(settings=settings)
         await _check_keys(free, options)
         assert free.callers().open
+    told = Container(settings=get_settings({"HEADGATE_ALLOW_ANONYMOUS": "true"}))
+    await _check_keys(told, network)
+    assert told.callers().open
     kept = Container(settings=settings)
     await kept.api_keys().put(ApiKey("acme", "a" * 64, "acme"))
     await _check_keys(kept, network)

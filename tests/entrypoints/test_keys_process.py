@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.redis_server import RedisServer
 from tests.service import eventually, process
@@ -66,6 +67,26 @@ def test_a_key_lives_and_dies_without_a_restart(tmp_path: Path) -> None:
         assert service.returncode == 0
     assert "cannot be read" not in log
     assert key not in log
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_key_in_the_query_is_no_key_and_never_logged_27(tmp_path: Path, log_format: str) -> None:
+    """BAD_INPUT 27, P1: at the most talkative level, on every door, whatever the parameter is called."""
+    environ = {"HEADGATE_KEYS_FILE": str(tmp_path / "keys.json"), "LOG_LEVEL": "debug", "LOG_FORMAT": log_format}
+    key = create(environ, "acme")
+    planted = "planted-query-1c9a"  # what no pattern of ours takes for a key
+    with process(environ) as (service, url):
+        for path in ("/v1/chat/completions", "/v1/streams", "/v1/nothing"):
+            for name in ("key", "api_key", "access_token", "x"):
+                for value in (key, planted):
+                    answer = httpx.post(f"{url}{path}", params={name: value}, json={"prompt": "x"}, timeout=10)
+                    assert answer.status_code == (404 if path == "/v1/nothing" else 401)
+                    assert value not in answer.text
+        assert httpx.get(f"{url}/v1/streams/s_1", params={"key": key}, timeout=10).status_code == 401
+        service.terminate()
+        log = service.communicate(timeout=15)[0]
+    assert key not in log
+    assert planted not in log
 
 
 def test_keys_on_redis_are_live_on_every_replica_and_outlive_an_outage_2() -> None:

@@ -68,8 +68,7 @@ async def test_without_keys_an_operator_is_who_asks_from_this_machine() -> None:
 async def test_without_keys_nobody_from_elsewhere_is_an_operator() -> None:
     async with running({"HEADGATE_TRUSTED_PROXIES": "127.0.0.1"}, llm={"demo": demo()}) as service:
         refused = await service.client.post(FAST, json=OPEN, headers={"X-Forwarded-For": "10.1.2.3"})
-        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
-        assert refused.headers["content-type"] == "application/problem+json"
+        assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
         assert (await service.client.get("/v1/providers", headers={"X-Forwarded-For": "nonsense"})).status_code == 200
         assert (await service.client.post(FAST, json=OPEN)).status_code == 200
 
@@ -85,8 +84,28 @@ async def test_with_keys_an_operator_is_a_tenant_that_is_named(tmp_path: Path) -
         assert (await service.client.get("/v1/providers")).status_code == 401
         assert (await service.client.get("/v1/providers", headers=as_["acme"])).status_code == 200
         assert (await service.client.post(FAST, json=OPEN)).status_code == 401
-        assert (await service.client.post(FAST, json=OPEN, headers=as_["acme"])).status_code == 403
+        assert (await service.client.post(FAST, json=OPEN, headers=as_["acme"])).status_code == 404
         assert (await service.client.post(FAST, json=OPEN, headers=as_["ops"])).status_code == 200
+
+
+async def test_to_others_the_operators_route_is_a_path_that_does_not_exist_29(tmp_path: Path) -> None:
+    """BAD_INPUT 29: no oracle. Whatever is asked of it, the answer is that to a path that is not there."""
+    key = "hg_" + "acme" * 10
+    config = tmp_path / "headgate.toml"
+    config.write_text(f'[keys.acme]\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\n')
+    own = {"Authorization": f"Bearer {key}", "X-Thread-ID": "mine", "Content-Type": "application/json"}
+    async with running({"HEADGATE_CONFIG": str(config)}, llm={"demo": demo()}) as service:
+
+        async def post(path: str, content: bytes) -> tuple[int, bytes, dict[str, str]]:
+            answer = await service.client.post(path, content=content, headers=own)
+            return answer.status_code, answer.content, {**answer.headers, "date": ""}
+
+        nothing = await post("/v1/providers/demo/fast/nothing", b"{}")
+        assert nothing[0] == 404
+        for path in (FAST, "/v1/providers/nobody/fast/breaker", f"/v1/providers/demo/{'m' * 201}/breaker"):
+            for content in (b'{"state":"open"}', b'{"state":"x"}', b"["):
+                assert await post(path, content) == nothing
+        assert service.container.breakers().reports([]) == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.fleet.measures import percentile
 from tests.redis_server import RedisServer
 
 STREAMS, TOKEN_SECONDS = 20, 0.02
+MEASUREMENTS = 3
 FLOOD = float(os.environ.get("HEADGATE_FLOOD", "500"))
 ENVIRON = {
     "RATE_LIMIT_ENABLED": "true",
@@ -69,16 +70,23 @@ async def scripts_run(fleet: Fleet) -> int:
 
 
 async def test_a_flood_is_refused_without_redis_and_does_not_hold_up_others_l3(
-    one_replica: Fleet, seconds: float
+    one_replica: Fleet, seconds: float, slack: float
 ) -> None:
-    """L3: at least 95 % of the refusals without Redis; the streams of others go on as before."""
-    quiet = await p99_gap(one_replica, seconds)
+    """L3: at least 95 % of the refusals without Redis; the p99 gap of others' streams is at most twice what it was.
+
+    The least of some measurements, as what else the machine does only adds to them.
+    """
     await refused_load(one_replica, 0.5)  # what is admitted of it is over, before anything is measured
     before = await scripts_run(one_replica)
     seen = await refused_load(one_replica, seconds)
     asked = await scripts_run(one_replica) - before
-    flooded, _ = await asyncio.gather(p99_gap(one_replica, seconds), refused_load(one_replica, seconds))
     print(f"\n{seen['429'] / seconds:.0f} refusals a second, {asked} scripts for {seen}")  # noqa: T201
-    print(f"p99 gap {quiet * 1e3:.1f} ms, then {flooded * 1e3:.1f} ms: {flooded / quiet:.2f} times")  # noqa: T201
     # What was admitted costs some for its slot and its log.
     assert asked < 0.05 * seen["429"] + 12 * seen.get("202", 0)
+    for _ in range(MEASUREMENTS):
+        quiet = await p99_gap(one_replica, seconds)
+        flooded, _ = await asyncio.gather(p99_gap(one_replica, seconds), refused_load(one_replica, seconds))
+        print(f"p99 gap {quiet * 1e3:.1f} ms, then {flooded * 1e3:.1f} ms: {flooded / quiet:.2f} times")  # noqa: T201
+        if flooded <= 2 * quiet + slack / 2:
+            return
+    raise AssertionError("the flood was felt in each measurement")

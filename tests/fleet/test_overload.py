@@ -22,6 +22,7 @@ ANSWER_SECONDS = TOKENS * TOKEN_SECONDS
 ANSWER = "".join(f" tok{number}" for number in range(1, TOKENS + 1))
 ENVIRON = {"STREAM_MAX_CONCURRENT": str(SLOTS), "CACHE_ENABLED": "false", "STREAM_DRAIN_TIMEOUT": "0"}
 """Room for 20 answers a second."""
+REFUSAL_SECONDS = 0.02
 
 
 @pytest.fixture
@@ -80,8 +81,8 @@ async def test_four_times_the_capacity_is_served_without_a_single_refusal_q3(pat
     assert percentile(waits, 99) < 2 * TIMES * seconds + 10
 
 
-async def test_what_a_full_queue_refuses_is_refused_at_once_and_before_any_work_q1(small: Fleet) -> None:
-    """Q1: with a status and a Retry-After; the upstream never hears of it."""
+async def test_what_a_full_queue_refuses_is_refused_at_once_and_before_any_work_q1(small: Fleet, slack: float) -> None:
+    """Q1: with a status and a Retry-After, in under 20 ms; the upstream never hears of it."""
     fates = await asyncio.gather(*(one(small, number, 60) for number in range(120)))
     refused = [fate for fate in fates if fate.status != 200]
     assert len(refused) == 120 - SLOTS - WAITING
@@ -93,4 +94,4 @@ async def test_what_a_full_queue_refuses_is_refused_at_once_and_before_any_work_
     assert {fate.status for fate in late} == {503}
     quick = [fate.began for fate in late]
     print(f"\nrefusals, one after the other: {spread(quick)}")  # noqa: T201
-    assert percentile(quick, 50) < 0.2
+    assert percentile(quick, 50) < REFUSAL_SECONDS + slack
