@@ -23,6 +23,7 @@ from adapters.redis.connection import connector
 from adapters.redis.limiter import OutagePolicy, RedisLimiter
 from adapters.redis.limiter_lease import LeasingLimiter
 from domain.delta import PLAIN, Delta
+from domain.events import Events
 from domain.model import Caller, Cost, Tier
 from tests.fleet.http_client import call
 from tests.redis_cases import Patient, redis_client
@@ -127,11 +128,13 @@ def test_an_event_of_a_provider_costs_what_it_did() -> None:
     attempt = Attempt("p", "t")
     chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":" tok%d"},"finish_reason":null}]}\n\n'
     events = [chunk % number for number in range(101)]
-    feed = DeltaFeed(attempt, OpenAIChunks(attempt), 1, ChunkTemplate())
-    feed.feed(events[0])
+    taken: list[Events[Delta]] = []
+    pour = DeltaFeed(attempt, OpenAIChunks(attempt), 1, ChunkTemplate()).into(taken.append)
+    pour(events[0])
     with Calls() as calls:
         for piece in events[1:]:
-            feed.feed(piece)
+            pour(piece)
+    assert len(taken) == len(events)
     check("parsed event", calls.count / 100)
 
 

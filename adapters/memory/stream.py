@@ -37,9 +37,10 @@ class MemoryStream:
 
     def wake(self, news: Events[Event]) -> None:
         """Hands the readers that wait what has just been added, or lets them look again if that is nothing."""
-        batch = _new_batch(Batch, (len(self.events.kinds) - len(news.kinds), news))
+        count = len(news.kinds)
+        batch = _new_batch(Batch, (len(self.events.kinds) - count, news))
         for reader in tuple(self.waiting):
-            if not reader.take_on(batch):
+            if not reader.take_on(batch, count):
                 self.waiting.pop(reader, None)
 
 
@@ -108,16 +109,20 @@ class MemoryReader(Reader):
             self._waiter = self._take = None
             self._stream.waiting.pop(self, None)
 
-    def take_on(self, news: Batch) -> bool:
-        """News go to `take`, or end the waiting; whether the reader waits on. The stream itself calls it."""
+    def take_on(self, news: Batch, count: int) -> bool:
+        """So many news go to `take`, or end the waiting; whether the reader waits on. The stream itself calls it."""
         stream, waiter, take = self._stream, self._waiter, self._take
         if waiter is None or waiter.done():
             return False
-        first, events = news
-        count = len(events)
-        plain = stream.resumable and not stream.closed and first == self._next and 0 < count <= MAX_READ
-        if plain and take is not None and take(news):
-            self._next = first + count
+        if (
+            take is not None
+            and news.first == self._next
+            and stream.resumable
+            and not stream.closed
+            and 0 < count <= MAX_READ
+            and take(news)
+        ):
+            self._next += count
             return True
         waiter.set_result(None)
         return False

@@ -5,6 +5,7 @@ from typing import cast
 
 from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_store import StreamStore
+from domain.delta import Shape
 from domain.errors import StreamNotResumableError
 from domain.events import Answer, Events, columns
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
@@ -38,18 +39,21 @@ class MemoryStreamLog(StreamLog, Occupancy):
         return Lease(info.stream_id, FENCE)
 
     def append(self, lease: Lease, events: Sequence[Event]) -> None:
-        """Appends and wakes the readers. Nothing is stored if it raises."""
-        stream = self._store.get(lease.stream_id)
-        if stream is None or stream.closed or lease.fence != FENCE:
+        """Appends and wakes the readers. Nothing is stored if it raises. The path of each event."""
+        stream_id, fence = lease
+        stream = self._store.find(stream_id)
+        if stream is None or stream.closed or fence != FENCE:
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
         given = events if type(events) is Events else columns(events)
         self._store.reserve(stream, given)
+        texts, kinds = given.texts, given.kinds
         if type(given) is Answer and not stream.events.kinds:
             stream.events = cast("Events[Event]", given)  # nobody changes either any more
         else:
-            stream.events.texts += given.texts
-            stream.events.kinds += given.kinds
-        if given.kinds and isinstance(given.kinds[-1], TERMINAL):
+            kept = stream.events
+            kept.texts += texts
+            kept.kinds += kinds
+        if kinds and type(kinds[-1]) is not Shape and isinstance(kinds[-1], TERMINAL):
             self._store.close(stream)
         if stream.waiting:
             stream.wake(given)

@@ -34,6 +34,8 @@ class StreamStore(Generic[Kept]):
         self._max_stream_bytes = max_stream_bytes
         self._bytes = 0
         self._streams: dict[str, Kept] = {}
+        self.find: Callable[[str], Kept | None] = self._streams.get
+        """The stream, even if it has expired a moment ago."""
         self._by_key: dict[str, Kept] = {}
         # In the order in which they ended, so in which they expire. Not a dict: to find the first of one, what was
         # deleted before it is passed over each time.
@@ -65,11 +67,11 @@ class StreamStore(Generic[Kept]):
 
     def reserve(self, stream: Kept, events: Events[Event]) -> None:
         """Counts what these events take. Raises `StreamLogFullError`, and then nothing is counted."""
-        kinds = events.kinds
-        if len(kinds) == 1 and kinds[0] is stream.shape:  # the path of each event
+        kinds, known = events.kinds, stream.shape
+        if len(kinds) == 1 and kinds[0] is known:  # the path of each event
             size = EVENT_OVERHEAD + len(events.texts[0])
         else:
-            size = events.size if type(events) is Answer else weight(events, stream.shape)
+            size = events.size if type(events) is Answer else weight(events, known)
             if not size:
                 return
         if stream.size + size > self._max_stream_bytes:
@@ -80,9 +82,9 @@ class StreamStore(Generic[Kept]):
             self._make_room(size)
         stream.size += size
         self._bytes += size
-        last = kinds[-1]
-        if last is not stream.shape and type(last) is Shape:
-            stream.shape = last
+        if kinds[-1] is not known:
+            last = kinds[-1]
+            stream.shape = last if type(last) is Shape else known
 
     def close(self, stream: Kept) -> None:
         """The stream has its end: it is kept for the retention, and its key is free."""

@@ -1,6 +1,7 @@
 """The shape that the chunks of an answer repeat: most are read by comparing bytes, without a JSON decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from domain.delta import PLAIN, Delta, Shape
 
@@ -16,22 +17,23 @@ class Frame:
     A text with anything that JSON or the wire escapes (S15) in it fits no frame: it is left to the decoder.
     """
 
-    __slots__ = ("_end", "_least", "head", "tail")
+    __slots__ = ("_cut", "_place", "head", "tail")
 
     def __init__(self, head: bytes, tail: bytes) -> None:
         self.head = head
         self.tail = tail
-        self._end = -len(tail)
-        self._least = len(head) + len(tail)
+        self._place = slice(len(head), -len(tail))
+        self._cut: Callable[[bytes], bytes] = itemgetter(self._place)
 
     def text(self, data: bytes) -> str | None:
-        """The text in the frame, which is UTF-8; None if this does not fit."""
-        if len(data) >= self._least and data.startswith(self.head) and data.endswith(self.tail):
+        """The text in the frame, which is UTF-8; None if this does not fit, or there is none in it."""
+        if data.startswith(self.head) and data.endswith(self.tail):
             try:
-                text = data[len(self.head) : self._end].decode()
+                text = data[self._place].decode()
             except UnicodeDecodeError:
                 return None
-            if text.isprintable() and '"' not in text and "\\" not in text:
+            # Nothing is between the two where they overlap, too.
+            if text and text.isprintable() and '"' not in text and "\\" not in text:
                 return text
         return None
 
@@ -41,8 +43,7 @@ class Frame:
         while count and not (chunks[count - 1].startswith(head) and chunks[count - 1].endswith(tail)):
             count -= 1  # the last ones mostly: the end of the answer
         chunks = chunks[:count]
-        start, end = len(head), self._end
-        texts = [chunk[start:end] for chunk in chunks]
+        texts = list(map(self._cut, chunks))
         # Each chunk against its own part: one that is too short for the frame would make the whole longer.
         if b"".join(chunks) != b"%b%b%b" % (head, (tail + head).join(texts), tail):
             return []

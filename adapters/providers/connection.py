@@ -107,18 +107,6 @@ class Connection(asyncio.Protocol):
             wanted, self._feed = self._feed is not None, None
         return wanted
 
-    def _pours_on(self, feed: Callable[[bytes], bool]) -> bool:
-        """Hands over what has arrived; whether nothing else needs the one who waits."""
-        try:
-            if feed(self.take()):
-                return not self.complete and self.failure is None
-            self._feed = None
-        except Exception as error:  # noqa: BLE001 - it is raised where the body is waited for
-            self._feed = None
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(error)
-        return False
-
     def take(self) -> bytes:
         """All of the body that is here, and makes room for more."""
         data = b"".join(self.body)
@@ -144,15 +132,36 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by shape only
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the provider; none are due between two exchanges."""
-        if self.complete:
+        """Bytes from the provider; none are due between two exchanges. The path of each event."""
+        undue = self.complete
+        if undue:
             self.abort()
             return
-        self._unread += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(ProviderResponseError, "The provider's answer is not HTTP.", error)
+        feed, body = self._feed, self.body
+        if feed is None or not body:
+            self._keep(len(data))
+            return
+        piece = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        try:
+            if feed(piece):
+                if self.complete or self.failure is not None:
+                    self._wake()
+                return
+            self._feed = None
+        except Exception as error:  # noqa: BLE001 - it is raised where the body is waited for
+            self._feed = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+        self._wake()
+
+    def _keep(self, count: int) -> None:
+        """So many bytes are for nobody yet: within bounds they wait, and who waits for them is told."""
+        self._unread += count
         if not self.head_complete and self._unread > MAX_HEAD_BYTES:
             self._fail(ProviderResponseError, "The head of the provider's answer is too large.")
         if self._unread > HIGH_WATER_BYTES and self.body and not self._paused:
@@ -160,8 +169,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         if self._drain_timer is not None:
             self._check_drained()
-        if self._feed is None or not self.body or not self._pours_on(self._feed):
-            self._wake()
+        self._wake()
 
     def eof_received(self) -> None:
         """The provider says no more; the transport closes itself."""

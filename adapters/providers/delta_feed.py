@@ -1,6 +1,7 @@
 """What a provider sends -> deltas: a read of the socket in, what it says out. The path of each event."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 from adapters.providers.attempt import Attempt
@@ -45,13 +46,28 @@ class DeltaFeed:
         self.over = False
         """Nothing follows."""
 
+    def into(self, take: Callable[[Events[Delta]], None]) -> Callable[[bytes], bool]:
+        """Hands the deltas of each read to `take`; whether more is wanted. It raises what failed, after what came
+        before it. The path of each event."""
+        template, parser = self._template, self._parser
+
+        def pour(data: bytes) -> bool:
+            if template is not None and template.block is not None:
+                text = template.block.text(data)
+                if text is not None and parser.skip(data):
+                    take(Events([text], [template.shape]))  # one token: what most reads are
+                    return True
+            deltas = self.feed(data)
+            if deltas.kinds:
+                take(deltas)
+            if self.failure is not None:
+                raise self.failure
+            return not self.over
+
+        return pour
+
     def feed(self, data: bytes) -> Events[Delta]:
         """The deltas of one read."""
-        template = self._template
-        if template is not None and template.block is not None:
-            text = template.block.text(data)
-            if text is not None and self._parser.skip(data):
-                return Events([text], [template.shape])  # one token: what most reads are
         deltas: Events[Delta] = Events([], [])
         try:
             events, messages = self._parser.feed(data)

@@ -30,7 +30,7 @@ class EventStreamParser:
     everything else goes line by line. Time is linear in the bytes, whatever the chunking.
     """
 
-    __slots__ = ("_after_cr", "_attempt", "_data", "_event", "_partial", "_seen", "_started")
+    __slots__ = ("_after_cr", "_attempt", "_data", "_event", "_partial", "_seen", "_started", "_within")
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -40,6 +40,7 @@ class EventStreamParser:
         self._seen = 0
         self._started = False  # the place where a BOM may be is behind us
         self._after_cr = False  # a LF now belongs to the CR before it
+        self._within = True  # something of a block is here, or may be
 
     def feed(self, chunk: bytes) -> tuple[list[ServerSentEvent], list[bytes]]:
         """The events that end in this chunk: first those that were read by lines, then the data of plain messages.
@@ -53,9 +54,16 @@ class EventStreamParser:
         if not self._started:
             chunk = self._skip_bom(chunk)
         events: list[ServerSentEvent] = []
+        messages: list[bytes] = []
         if b"\r" in chunk or self._after_cr or len(chunk) > MAX_LINE_BYTES:
             self._feed_lines(chunk, events)
-            return events, []
+        else:
+            messages = self._feed_blocks(chunk, events)
+        self._within = bool(self._data or self._event or self._partial or self._after_cr)
+        return events, messages
+
+    def _feed_blocks(self, chunk: bytes, events: list[ServerSentEvent]) -> list[bytes]:
+        """Lines that end with LF alone. The data of the blocks that are one line is returned, if all are that."""
         if self._data or self._event or self._partial:
             end = chunk.find(b"\n\n") + 2
             self._feed_lines(chunk[:end] if end > 1 else chunk, events)
@@ -63,18 +71,18 @@ class EventStreamParser:
         messages: list[bytes] = []
         end = chunk.rfind(b"\n\n") + 2
         if end > 1 and chunk.startswith(b"data: "):
-            # If every block is one data line, none of these pieces has a line end in it.
             pieces = chunk[6 : end - 2].split(b"\n\ndata: ")
-            if b"\n" not in b"".join(pieces):
+            # If every block is one data line, the two that end each of them are all line ends that there are.
+            if chunk.count(b"\n", 0, end) == 2 * len(pieces):
                 messages = pieces if chunk.isascii() else [_utf8(piece) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:
             self._feed_lines(chunk, events)
-        return events, messages
+        return messages
 
     def skip(self, block: bytes) -> bool:
         """Takes a whole block that somebody else has read. False, and nothing was taken, within another block."""
-        if self._data or self._event or self._partial or self._after_cr:
+        if self._within:
             return False
         self._seen += len(block)
         return self._seen <= MAX_STREAM_BYTES

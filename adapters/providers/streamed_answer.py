@@ -104,20 +104,10 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         if self._unread_whole:
             take(await anext(self))
             return
-
-        def pour(data: bytes) -> bool:
-            deltas = feed.feed(data)
-            if deltas.kinds:
-                take(deltas)
-            if feed.failure is not None:
-                raise feed.failure
-            return not feed.over
-
-        feed = self._feed
         try:
-            await self._response.pour(pour)
+            await self._response.pour(self._feed.into(take))
         except ProviderConnectionError:
-            if feed.unfinished > 0:
+            if self._feed.unfinished > 0:
                 raise
 
     async def _check_head(self) -> None:

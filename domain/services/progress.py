@@ -1,12 +1,13 @@
 """What a generation has to show for itself so far, whichever attempts it took."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from domain.delta import Delta, Shape, Usage
-from domain.events import Events
+from domain.events import Events, Kind
 from domain.jobs import Job
 from domain.model import GAP_BOUNDS, CompletionRequest, Lease
 
@@ -43,16 +44,16 @@ class Progress:
     batches: int = 0
     gaps: list[int] = field(default_factory=lambda: [0] * (len(GAP_BOUNDS) + 1))
     characters: int = 0
-    too_long: bool = False
-    """Whether the answer is too long for a rescue."""
+    usual: Shape | None = None
+    """Of the deltas that were only text."""
     beyond_text: bool = False
     """Whether a tool was called, or something was said that only the provider's own JSON holds."""
     finish_reason: str | None = None
     unfinished: int = 1
     """Choices that have no finish reason yet."""
-    spoken: set[int] = field(default_factory=set)
+    spoken: frozenset[int] = frozenset()
     """Of several choices, those that have begun: a provider may give fewer than were asked for."""
-    finished: set[int] = field(default_factory=set)
+    finished: frozenset[int] = frozenset()
     """Choices that have their finish reason."""
     usage: Usage | None = None
     model: str = ""
@@ -64,31 +65,43 @@ class Progress:
         count = self.request.options.get("n")
         self.choices = count if isinstance(count, int) else 1
 
-    def take(self, batch: Events[Delta]) -> None:
-        """Notes what the batch says about the answer as a whole."""
-        texts, shapes = batch.texts, batch.kinds
-        self.batches += 1
-        if len(texts) == 1:  # what most batches are
-            self.characters += len(texts[0])
-            kind = shapes[0]
-            if type(kind) is Shape and not kind.plain:
-                self._note(kind)
+    @property
+    def too_long(self) -> bool:
+        """Whether the answer is too long for a rescue."""
+        return self.characters > MAX_RESCUE_CHARACTERS
+
+    def take(self, batch: Events[Delta], now: float) -> None:
+        """Notes what the batch, which came at `now`, says about the answer as a whole. The path of each event."""
+        if self.first_event_at is None:
+            self.first_event_at = now
         else:
-            self.characters += len("".join(texts))
-            for kind, same in groupby(shapes):  # most of them have the same one
-                if type(kind) is Shape and not kind.plain:
-                    for _ in same:
-                        self._note(kind)
-        if self.choices > 1:
-            self.spoken.update(kind.choice for kind in shapes if type(kind) is Shape)
-        if self.characters > MAX_RESCUE_CHARACTERS:
-            self.too_long = True
-        if self.keep or not self.too_long:
+            self.gaps[bisect_left(GAP_BOUNDS, now - self.last_event_at)] += 1
+        self.last_event_at = now
+        self.batches += 1
+        texts, kinds = batch.texts, batch.kinds
+        if len(texts) == 1 and kinds[0] is self.usual:  # what most batches are
+            self.characters += len(texts[0])
+        else:
+            self._look(texts, kinds)
+        if self.keep or self.characters <= MAX_RESCUE_CHARACTERS:
             answer = self.answer
             answer.texts += texts
-            answer.kinds += shapes
+            answer.kinds += kinds
         else:
             self.answer = Events([], [])
+
+    def _look(self, texts: list[str], kinds: list[Kind]) -> None:
+        """At each shape among these deltas."""
+        self.characters += len("".join(texts))
+        for kind, same in groupby(kinds):  # most of them have the same one
+            if type(kind) is Shape:
+                if not kind.plain:
+                    for _ in same:
+                        self._note(kind)
+                elif self.choices == 1:
+                    self.usual = kind
+        if self.choices > 1:
+            self.spoken |= {kind.choice for kind in kinds if type(kind) is Shape}
 
     def _note(self, shape: Shape) -> None:
         """What is more than text: few deltas have any of it."""
@@ -97,7 +110,7 @@ class Progress:
             self.beyond_text = True
         if shape.finish_reason is not None:
             self.finish_reason = self.finish_reason or shape.finish_reason
-            self.finished.add(shape.choice)
+            self.finished |= {shape.choice}
             self.unfinished = self.choices - len(self.finished)
             self.model = shape.model or self.model
         if shape.usage is not None:

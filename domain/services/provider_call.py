@@ -1,6 +1,5 @@
 """One call of one provider: from its socket to the log, a batch at a time, and never silent for too long."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +8,7 @@ from typing import cast
 from domain.delta import Delta
 from domain.errors import ProviderConnectionError, ProviderError, ProviderTimeoutError, ProviderTruncatedError
 from domain.events import Events, columns
-from domain.model import GAP_BOUNDS, Complete, CompletionRequest
+from domain.model import Complete, CompletionRequest
 from domain.services.progress import Progress
 from domain.services.seam import Seam
 from domain.services.sweeper import Alarm, Sweeper
@@ -96,12 +95,7 @@ class ProviderCalls:
                     return
             events = batch if type(batch) is Events else columns(batch)
             append(lease, events)
-            if progress.first_event_at is None:
-                progress.first_event_at = now
-            else:
-                progress.gaps[bisect_left(GAP_BOUNDS, now - progress.last_event_at)] += 1
-            progress.last_event_at = now
-            progress.take(events)
+            progress.take(events, now)
             alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
 
         async with target.provider.stream(request, target.model, progress.thread_id) as answer:

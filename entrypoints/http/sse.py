@@ -201,7 +201,8 @@ class StreamResponse(EventSourceResponse):
         body = self._encoder.encode(batch)
         if len(body) > MAX_WRITE or not direct.write(body):
             return False
-        self._alarm.at = self._streams.clock.monotonic() + self._streams.heartbeat
+        streams = self._streams
+        self._alarm.at = streams.clock.monotonic() + streams.heartbeat
         return True
 
     async def _write(self, send: Send, body: bytes) -> None:

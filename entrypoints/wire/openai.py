@@ -50,26 +50,34 @@ class OpenAIEncoder:
         self._epoch = info.epoch.encode("ascii")
         self._include_usage = include_usage
         self._written = written
+        self._forwarded: Shape | None = None
+        self._ends = b"", b""
+        """What a provider of this dialect has around a text, and the shape that says so: the last one's."""
         self._framed = PLAIN
         self._around: tuple[bytes, bytes] | None = None
 
     def encode(self, batch: Batch) -> bytes:
-        """The batch as SSE; empty if there is nothing in it for this client."""
-        given = batch.events
+        """The batch as SSE; empty if there is nothing in it for this client. The path of each event."""
+        first, given = batch
         if type(given) is Answer and self._written is not None:
             return self._replayed(given, self._written)
         events = given if type(given) is Events else columns(given)
-        if len(events.kinds) == 1:
-            return self._block(batch.first, events.texts[0], events.kinds[0])
-        run = find_run(events.kinds)
+        kinds = events.kinds
+        if len(kinds) == 1:
+            shape = kinds[0]
+            if shape is self._forwarded:  # what is written most
+                head, tail = self._ends
+                return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, first, head, events.texts[0].encode(), tail)
+            return self._block(first, events.texts[0], shape)
+        run = find_run(kinds)
         if run is not None:
             texts = run.texts(events)
             if run.shape.dialect is Dialect.OPENAI and run.shape.tail is not None:
-                return self._run(batch.first, events, run, texts, (run.shape.head, run.shape.tail))
+                return self._run(first, events, run, texts, (run.shape.head, run.shape.tail))
             if run.shape.dialect is not Dialect.OPENAI and all(texts):
                 head, tail = self._frame(run.shape)
-                return self._run(batch.first, events, run, escaped(texts), (head + b'"', b'"' + tail))
-        return self._blocks(batch.first, events)
+                return self._run(first, events, run, escaped(texts), (head + b'"', b'"' + tail))
+        return self._blocks(first, events)
 
     def _run(self, first: int, events: Events[Event], run: Run, texts: list[str], frame: tuple[bytes, bytes]) -> bytes:
         before = self._blocks(first, events[: run.begin])
@@ -104,8 +112,9 @@ class OpenAIEncoder:
     def _block(self, seq: int, text: str, kind: Kind) -> bytes:
         if not isinstance(kind, Shape):
             data = self._other(kind)
-        elif kind.dialect is Dialect.OPENAI and kind.tail is not None:  # what is written most
-            return b"id: %b-%d\ndata: %b%b%b\n\n" % (self._epoch, seq, kind.head, text.encode(), kind.tail)
+        elif kind.dialect is Dialect.OPENAI and kind.tail is not None:
+            self._forwarded, self._ends = kind, (kind.head, kind.tail)
+            data = b"%b%b%b" % (kind.head, text.encode(), kind.tail)
         elif text and kind.dialect is not Dialect.OPENAI:
             head, tail = self._frame(kind)
             data = b"%b%b%b" % (head, json_text.dumps(text), tail)

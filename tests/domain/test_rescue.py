@@ -277,7 +277,7 @@ def test_limits_are_lowered_by_what_was_used_under_any_name_r6(deltas: list[Delt
     limits = {"max_tokens": 100, "max_completion_tokens": 100}
     options: dict[str, Any] = {**limits, "generationConfig": {"maxOutputTokens": 100, "topK": 3}}
     one = Progress(job("acme", "s")._replace(request=ask("fast", **options)), Lease("s", 1))
-    one.take(columns(deltas))
+    one.take(columns(deltas), 0.0)
     lowered = continuation(one, "x", prefill=True).options
     assert lowered == dict.fromkeys(limits, left) | {"generationConfig": {"maxOutputTokens": left, "topK": 3}}
     assert one.request.options == options
@@ -285,7 +285,7 @@ def test_limits_are_lowered_by_what_was_used_under_any_name_r6(deltas: list[Delt
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:
     one = Progress(job("acme", "s")._replace(request=CompletionRequest("m", messages)), Lease("s", 1))
-    one.take(columns([Delta(text) for text in texts]))
+    one.take(columns([Delta(text) for text in texts]), 0.0)
     return one
 
 
@@ -293,9 +293,9 @@ def test_a_batch_counts_as_its_events_do() -> None:
     tool = Delta("", tool_calls=(ToolCallDelta(0),))
     events = columns([Delta.shaped("a", PLAIN), Delta.shaped("bc", PLAIN), tool, Delta.shaped("d", PLAIN)])
     whole, single = Progress(job("acme", "s"), Lease("s", 1)), Progress(job("acme", "s"), Lease("s", 1))
-    whole.take(events)
+    whole.take(events, 0.0)
     for number in range(len(events)):
-        single.take(events[number : number + 1])
+        single.take(events[number : number + 1], 0.0)
     assert whole.answer == single.answer == events
     assert (whole.characters, whole.beyond_text) == (single.characters, single.beyond_text) == (4, True)
 
@@ -325,7 +325,7 @@ def test_an_answer_that_the_caller_began_stays_one_message_r6() -> None:
 def test_a_very_long_answer_is_not_kept_for_a_rescue_r6() -> None:
     one = progress("x" * MAX_RESCUE_CHARACTERS)
     assert rescuable(one)
-    one.take(columns([Delta("y")]))
-    one.take(columns([Delta("z")]))
+    one.take(columns([Delta("y")]), 0.0)
+    one.take(columns([Delta("z")]), 0.0)
     assert not rescuable(one)
     assert one.answer == []
