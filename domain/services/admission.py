@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
+from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError, StreamingError
 from domain.jobs import MAX_COST, Job, QueueMessage
 from domain.model import Caller, Cost, Status, StatusState, Tier, Verdict
 from ports.clock import Clock
@@ -45,7 +46,7 @@ class Ticket:
     granted: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ahead: int | None = None
     moved: Callable[[Status], None] | None = None
-    """Told when the place in the line has changed."""
+    """Told when the place in the line has changed; None before there is a stream to tell it on, and once that ends."""
 
 
 class Admission:
@@ -135,18 +136,28 @@ class Admission:
         return Status(StatusState.QUEUED, ticket.ahead, self._estimate(ticket))
 
     async def run(self) -> None:
-        """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled."""
+        """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled.
+
+        A defect costs one look: it is reported to the event loop, and all others who wait are looked after as before.
+        """
         turns = 0
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             turns += 1
-            reclaims = turns % LOOKS_PER_RECLAIM == 0
-            if reclaims:
-                await self._queue.reclaim()
-            if self._waiting or reclaims:
-                await self._dispatch()
-            if self._waiting and turns % LOOKS_PER_STATUS == 0:
-                await self.tell()
+            try:
+                await self._look(turns)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would let in who waits here
+                defect = {"message": "the admission has a defect", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(defect)
+
+    async def _look(self, turns: int) -> None:
+        reclaims = turns % LOOKS_PER_RECLAIM == 0
+        if reclaims:
+            await self._queue.reclaim()
+        if self._waiting or reclaims:
+            await self._dispatch()
+        if self._waiting and turns % LOOKS_PER_STATUS == 0:
+            await self.tell()
 
     def retire(self) -> None:
         """Takes on no work of other processes any more."""
@@ -170,7 +181,8 @@ class Admission:
             if ahead is not None and ahead != ticket.ahead and not ticket.granted.done():
                 ticket.ahead = ahead
                 if ticket.moved is not None:
-                    ticket.moved(self.status(ticket))
+                    with suppress(StreamingError):  # its stream is full, or not ours any more: that is its own business
+                        ticket.moved(self.status(ticket))
 
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""

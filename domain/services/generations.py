@@ -206,6 +206,8 @@ class Generations:
                 await asyncio.shield(ticket.granted)
         except TimeoutError as error:
             raise self._too_late(thread_id) from error
+        finally:
+            ticket.moved = None  # what comes next may be the end, after which there is nothing to say
         if message.wait <= 0:  # it was taken from a process that could not say so any more
             raise self._too_late(thread_id)
         if ticket.message is not None and ticket.message.deliveries > MAX_DELIVERIES:
