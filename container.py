@@ -61,6 +61,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
+from domain.tiers import ByTier
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
@@ -112,8 +113,10 @@ def _longest_line(settings: Settings) -> int:
 
 
 def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
+    tiers = ByTier(settings.tiers)
+
     def tier(caller: Caller) -> Tier:
-        return settings.tiers[caller.tier]
+        return tiers[caller.tier]
 
     return tier
 
