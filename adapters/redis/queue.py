@@ -5,6 +5,7 @@ as then nothing has to travel; else by any other, and with it the stream: its jo
 to who takes it. What a process took and then died with, before there was any output, comes back into the line.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -65,7 +66,7 @@ _Row = tuple[bytes, bytes, int, int, int, int]
 class RedisMessageQueue(MessageQueue, Occupancy):
     """At most `max_depth` messages of the fleet, at most `max_per_tenant` of one tenant (Q1).
 
-    Without Redis nobody joins (Q9); those who wait are served by their own process, first come first. Never raises.
+    Without Redis nobody joins (Q9); those who wait are served by their own process, first come first.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         self._process = process
         self._max_depth = max_depth
         self._max_per_tenant = max_per_tenant
-        self._own: dict[str, QueueMessage] = {}
+        self._own: OrderedDict[str, QueueMessage] = OrderedDict()
         self._only_own = 0
         self._worker: tuple[str | int, ...] = ()
 
@@ -90,10 +91,11 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         self._worker = ()
 
     async def put(self, message: QueueMessage) -> int | None:
-        """Joins the line. None also while Redis is away."""
+        """Joins the line. It is known here before Redis knows it: a slot may come for it before the reply."""
+        self._own[message.stream_id] = message
         ahead = await self._put(message)
-        if ahead is not None:
-            self._own[message.stream_id] = message
+        if ahead is None:
+            self._own.pop(message.stream_id, None)
         return ahead
 
     async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
@@ -125,6 +127,7 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         owner, wait = "-", max(0, round(message.wait * 1000))
         if message.lease is None:
             self._own[message.stream_id] = message
+            self._own.move_to_end(message.stream_id, last=False)
             owner = self._process
         place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, KEPT_MS)
         await self._tell(RESTORE, (*LINE, TAKEN, DUE), (message.stream_id, message.tenant, *place))
@@ -154,7 +157,10 @@ class RedisMessageQueue(MessageQueue, Occupancy):
                 break
             for message, rank in zip(page, ranks if isinstance(ranks, list) else (), strict=False):
                 if message.stream_id in self._own:
-                    ahead = rank if isinstance(rank, int) and rank >= 0 else await self._put(message)
+                    try:
+                        ahead = rank if isinstance(rank, int) and rank >= 0 else await self._put(message)
+                    except QueueError:
+                        break
                     if ahead is not None:
                         positions[message.stream_id] = ahead
         return positions
@@ -187,8 +193,8 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         keys = (MESSAGES, RING, SEQUENCE, OWNERS, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
         try:
             ahead = await self._client.evalsha(PUT, keys, args, timeout=QUEUE_SECONDS)
-        except RedisClientError:
-            return None
+        except RedisClientError as error:
+            raise QueueError.from_exception(error, details={"word": error.word}) from error
         if ahead == TAKEN_OVER:
             self._own.pop(stream_id, None)
         return ahead if isinstance(ahead, int) and ahead >= 0 else None
