@@ -8,8 +8,8 @@ import pytest
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
-from domain.errors import ProviderUnavailableError, QueueFullError, StreamNotResumableError
-from domain.jobs import Job, QueueMessage
+from domain.errors import ProviderUnavailableError, QueueError, QueueFullError, StreamNotResumableError
+from domain.jobs import DeadLetter, Job, QueueMessage
 from domain.model import Cancelled, Complete, Event, Failed, Lease, Outcome, Status, StatusState, StreamInfo, Tier
 from domain.services.replay import Replay
 from domain.services.stream_ids import StreamIds
@@ -255,6 +255,44 @@ async def test_what_waited_and_failed_through_no_fault_of_its_own_is_kept_and_re
     with pytest.raises(QueueFullError):
         await replay.replay(poison.info.stream_id)
     assert await house.dead_letters.list() == [letter]
+
+
+class Failing(MemoryMessageQueue):
+    """A line that cannot be reached, or to which two operators come with the same letter."""
+
+    def __init__(self, house: House, *, away: bool) -> None:
+        super().__init__(10, 10)
+        self.house = house
+        self.away = away
+
+    async def put(self, message: QueueMessage) -> int | None:
+        if self.away:
+            raise QueueError("away")
+        await self.house.dead_letters.exhume("s_other")
+        return await super().put(message)
+
+
+@pytest.mark.parametrize("fails_at", ["log", "queue"])
+async def test_a_letter_is_lost_by_nothing_that_goes_wrong_with_its_replay_q7(fails_at: str) -> None:
+    log = Fencing((clock := House().clock), max_bytes=2**24)
+    house = House(log=log, clock=clock)
+    house.build()
+    letter = DeadLetter(await other_s_job(house), "failed", 3, 1.0)
+    await house.dead_letters.bury(letter)
+    log.fenced = fails_at == "log"
+    queue = MemoryMessageQueue(10, 10) if fails_at == "log" else Failing(house, away=True)
+    with pytest.raises((QueueError, StreamNotResumableError)):
+        await replay_of(house, queue).replay("s_other")
+    assert await house.dead_letters.list() == [letter]
+
+
+async def test_of_two_who_replay_a_letter_one_does_q7() -> None:
+    house = House()
+    house.build()
+    await house.dead_letters.bury(DeadLetter(await other_s_job(house), "failed", 3, 1.0))
+    queue = Failing(house, away=False)
+    assert await replay_of(house, queue).replay("s_other") is None
+    assert await queue.positions() == {}
 
 
 def replay_of(house: House, queue: MemoryMessageQueue) -> Replay:
