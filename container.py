@@ -134,7 +134,7 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
     depth, line = settings.queue.max_depth, _longest_line(settings)
     if client is None or not isinstance(log, RedisStreamLog):
         return MemoryMessageQueue(depth, line)
-    return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent)
+    return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent, settings.queue.max_wait)
 
 
 def _permits(settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper) -> TargetPermits | None:
@@ -202,7 +202,7 @@ def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) ->
     retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
     if client is None:
         return MemoryStreamLog(clock, retention, max_bytes=max_bytes)
-    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
+    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=settings.queue.max_wait)
 
 
 def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:

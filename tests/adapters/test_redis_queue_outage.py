@@ -36,7 +36,7 @@ async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
 async def test_nobody_joins_and_who_waits_is_served_here_first_come_first_q9(
     server: RedisServer, client: RedisClient
 ) -> None:
-    queue = RedisMessageQueue(client, "here", 100, 50, 10)
+    queue = RedisMessageQueue(client, "here", 100, 50, 10, 60.0)
     for number in range(3):
         await queue.put(message("a", f"s{number}"))
     server.kill()
@@ -56,7 +56,7 @@ async def test_when_redis_is_back_each_who_waits_is_in_the_line_once_q9(
     server: RedisServer, client: RedisClient, lost: bool
 ) -> None:
     """Fault 21: also after FLUSHALL, where nothing was noticed."""
-    queue = RedisMessageQueue(client, "here", 100, 50, 10)
+    queue = RedisMessageQueue(client, "here", 100, 50, 10, 60.0)
     names = [f"s{number}" for number in range(3)]
     for name in names:
         await queue.put(message("a", name))
@@ -77,7 +77,7 @@ async def test_when_redis_is_back_each_who_waits_is_in_the_line_once_q9(
 
 async def test_the_wait_without_redis_is_short_and_bounded_q9(server: RedisServer, client: RedisClient) -> None:
     clock, tier = SystemClock(), Tier(60, 6000, 10)
-    queue, slots = RedisMessageQueue(client, "here", 100, 50, 1), RedisSlots(client, clock, 1, lambda _: 10)
+    queue, slots = RedisMessageQueue(client, "here", 100, 50, 1, 60.0), RedisSlots(client, clock, 1, lambda _: 10)
     admission = Admission(clock, MemoryLimiter(clock, {}), slots, queue, lambda _: tier, wait=60.0)
     holder = await admission.enter(job("a", "s0"))
     server.kill()
