@@ -30,7 +30,7 @@ from adapters.redis.stream_mirror import (
 )
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.events import columns
-from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
+from domain.model import TERMINAL, Event, Lease, Position, Status, StreamInfo
 from ports.clock import Clock
 from ports.fleet import Fleet, FleetEvent
 from ports.occupancy import Occupancy
@@ -73,7 +73,7 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         self._on_taken: Callable[[str], None] | None = None
         self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners)
         self._appender = StreamAppender(
-            client, clock, self._store, self._process, retention, self._kept_open_ms, self._follower.adopt
+            client, clock, self._store, self._process, retention, self._kept_open_ms, self._released
         )
         self._claiming: dict[str, asyncio.Future[StreamInfo | None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -204,8 +204,13 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         mirror = self._store.get(stream_id)
         if mirror is not None and mirror.owned and mirror.fence < int(fence):
             self._appender.release(mirror)
-            if self._on_taken is not None:
-                self._on_taken(stream_id)
+
+    def _released(self, mirror: StreamMirror) -> None:
+        """It was taken, or an append was refused: whoever fills it here hears of it, if the log has no output of it."""
+        output = mirror.resumable and not all(isinstance(kind, Status) for kind in mirror.events.kinds)
+        self._follower.adopt(mirror)
+        if not output and self._on_taken is not None:
+            self._on_taken(mirror.info.stream_id)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""

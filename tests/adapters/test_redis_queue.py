@@ -202,6 +202,36 @@ async def test_what_has_output_is_not_begun_again_q7(fleet: Fleet) -> None:
     assert await fleet.client.execute("KEYS", "headgate:queue:job:*", timeout=5.0) == []
 
 
+async def test_who_wakes_up_after_its_lease_hears_that_its_output_is_not_in_the_log_q7(fleet: Fleet) -> None:
+    """Fault 25: also if the refusal of its append comes before the word of who took its stream; and once."""
+    here, there = fleet.start(), fleet.start()
+    await here.wait("s1")
+    assert await here.queue.take(()) is not None
+    here.log._follower._listeners = {}  # the word is on its way
+    await fleet.client.advance(LEASE + 1)
+    await there.queue.reclaim()
+    assert await there.queue.take(()) is not None
+    with pytest.raises(StreamNotResumableError):
+        await here.append(Lease("s1", 1), STARTED, Delta("x"))
+    assert here.taken == ["s1"]
+    here.log._taken("2 s1")
+    assert here.taken == ["s1"]
+
+
+async def test_who_wakes_up_and_finds_its_answer_ended_does_not_hear_that_it_goes_on_q3(fleet: Fleet) -> None:
+    here, there = fleet.start(), fleet.start()
+    await here.wait("s1")
+    assert await here.queue.take(()) is not None
+    await here.append(Lease("s1", 1), STARTED, Delta("x"))
+    await fleet.client.advance(LEASE + 1)
+    reader = await there.log.follow("s1")  # who reads it ends it
+    assert reader is not None
+    with pytest.raises(StreamNotResumableError):
+        await here.append(Lease("s1", 1), Delta("y"))
+    assert here.taken == []
+    reader.close()
+
+
 async def test_who_lives_keeps_what_it_took_however_long_it_takes(fleet: Fleet) -> None:
     here, there = fleet.start(), fleet.start()
     await here.wait("s1")
