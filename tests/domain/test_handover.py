@@ -63,7 +63,13 @@ class Fencing(MemoryStreamLog):
     """A log in which streams are another process's from a moment on, which the fleet says of those without output."""
 
     fenced = False
+    refuses_ends = False
     fleet: FakeFleet | None = None
+
+    async def settle(self, lease: Lease) -> None:
+        if self.refuses_ends and self.fleet is not None:
+            self.fleet.listeners[FleetEvent.TAKEN](lease.stream_id)
+            raise StreamNotResumableError("fenced")
 
     def append(self, lease: Lease, events: Sequence[Event]) -> None:
         if self.fenced:
@@ -250,6 +256,23 @@ async def test_who_wakes_up_with_an_event_that_the_log_refuses_settles_only_its_
     assert [record.outcome for record in house.recorder.records if record.thread_id == "t2"] == [Outcome.LOST] * output
     assert len(settled) == 1 + output
     assert (len(house.generations), len(house.slots), house.demo.open) == (0, 0, 0)
+    waits.close()
+
+
+async def test_a_whole_answer_that_the_log_refuses_is_another_process_s_to_give_q7() -> None:
+    """Fault 25: it woke up with all of it in its hands, and so at its end."""
+    log = Fencing((clock := House().clock), max_bytes=2**24)
+    house, service, _ = build(fleet := FakeFleet(), slots_in_all=1, log=log, clock=clock)
+    log.fleet = fleet
+    holder = await service.open(ask("p/slow"), context("t1"))
+    waits = await service.open(ask("p/ok"), context("t2"))
+    await house.clock.advance(0)
+    holder.close()
+    log.refuses_ends = True
+    await house.clock.advance(0)
+    assert {record.thread_id for record in house.recorder.records} == {"t1"}
+    assert (len(house.generations), len(house.slots)) == (0, 0)
+    assert fleet.cancelled == []
     waits.close()
 
 
