@@ -186,7 +186,7 @@ async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: 
 async def test_a_worker_that_sleeps_with_a_job_for_two_leases_answers_nothing_when_it_wakes_q3_q7(
     rng: random.Random, tmp_path: Path
 ) -> None:
-    """Fault 25: another has served its job by then: one answer, one record, though a first event was there for it too."""
+    """Fault 25: another has served its job by then: one answer, one record, though it has a first event now."""
     environ = {"STREAM_MAX_CONCURRENT": str(SLOTS), "STREAM_ORPHAN_GRACE": "60", "LOG_LEVEL": "info"}
     log = tmp_path / "worker"
     tag = f"asleep {rng.random()}"

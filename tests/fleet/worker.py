@@ -36,10 +36,15 @@ def worker(fleet: Fleet, log: Path | None = None, /, **environ: str) -> Iterator
             assert b"Traceback" not in said, said[-3000:].decode()
 
 
-def recorded(*logs: str, by: str = "stream_id") -> Counter[str]:
-    """How many lines of requests there are in these logs (LOG_LEVEL info), by one of their fields."""
+def request_lines(*logs: str) -> list[dict[str, object]]:
+    """The line of each request in these logs (LOG_LEVEL info)."""
     lines = (json.loads(line) for log in logs for line in log.splitlines() if line.endswith("}"))
-    return Counter(str(line[by]) for line in lines if line.get("event") == "request")
+    return [line for line in lines if line.get("event") == "request"]
+
+
+def recorded(*logs: str, by: str = "stream_id") -> Counter[str]:
+    """How many of them there are, by one of their fields."""
+    return Counter(str(line[by]) for line in request_lines(*logs))
 
 
 async def enlisted(fleet: Fleet, workers: int = 1) -> None:
