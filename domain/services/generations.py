@@ -171,10 +171,7 @@ class Generations:
         finally:
             try:
                 with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
-                    if not generation.handed_over:
-                        await self._end(generation, terminal)
-                    if generation.handed_over and generation.reason is not None:
-                        await self.cancel_elsewhere(generation.info.stream_id)
+                    await self._finish(generation, terminal)
             finally:
                 generation.dismiss()
                 self._forget(generation)
@@ -222,6 +219,13 @@ class Generations:
     def _too_late(self, thread_id: str) -> QueueTimeoutError:
         details = {"retry_after": 5, "seconds": self._admission.wait}
         return QueueTimeoutError("No slot came free in time.", thread_id=thread_id, details=details)
+
+    async def _finish(self, generation: Generation, terminal: Terminal) -> None:
+        """Ends it, unless it goes on elsewhere; there it is told if it was cancelled here meanwhile."""
+        if not generation.handed_over:
+            await self._end(generation, terminal)
+        if generation.handed_over and generation.reason is not None:
+            await self.cancel_elsewhere(generation.info.stream_id)
 
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
