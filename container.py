@@ -62,6 +62,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
+from domain.tiers import ByTier
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
@@ -115,8 +116,10 @@ def _longest_line(settings: Settings) -> int:
 
 
 def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
+    tiers = ByTier(settings.tiers)
+
     def tier(caller: Caller) -> Tier:
-        return settings.tiers[caller.tier]
+        return tiers[caller.tier]
 
     return tier
 
@@ -134,7 +137,7 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
     depth, line = settings.queue.max_depth, _longest_line(settings)
     if client is None or not isinstance(log, RedisStreamLog):
         return MemoryMessageQueue(depth, line)
-    return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent)
+    return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent, settings.queue.max_wait)
 
 
 def _permits(settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper) -> TargetPermits | None:
@@ -202,7 +205,7 @@ def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) ->
     retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
     if client is None:
         return MemoryStreamLog(clock, retention, max_bytes=max_bytes)
-    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes)
+    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=settings.queue.max_wait)
 
 
 def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:

@@ -18,6 +18,8 @@ async def running(container: Container) -> AsyncIterator[None]:
         asyncio.create_task(container.sweeper().run(), name="sweeper"),
         asyncio.create_task(container.admission().run(), name="admission"),
     ]
+    for task in tasks:
+        task.add_done_callback(_report)
     try:
         yield
     finally:
@@ -32,3 +34,9 @@ async def running(container: Container) -> AsyncIterator[None]:
         tracing = container.tracing()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    """None of them ends by itself: if one does, it is heard of now, not when the process ends."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": f"the {task.get_name()} has a defect", "exception": error})

@@ -19,5 +19,9 @@ class DeadLetters(Protocol):
         """All, the oldest first. Raises a `QueueError` if they cannot be read."""
 
     @abstractmethod
+    async def find(self, stream_id: str) -> DeadLetter | None:
+        """One, which stays. Raises a `QueueError` if it cannot be told whether there is one."""
+
+    @abstractmethod
     async def exhume(self, stream_id: str) -> DeadLetter | None:
         """Removes and returns one. Raises a `QueueError` if it cannot be told whether there is one."""

@@ -18,7 +18,8 @@ class FleetEvent(StrEnum):
     SLOT = "slot"
     """There may be a slot for somebody who waits."""
     TAKEN = "taken"
-    """A stream of yours is another process's to fill from now on."""
+    """A stream of yours is not yours any more, and its log has no output of yours: if it had waited in the line, it is
+    another process's to fill. Said before an append of yours is refused for it."""
 
 
 class Fleet(Protocol):

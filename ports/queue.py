@@ -12,7 +12,11 @@ class MessageQueue(Protocol):
 
     @abstractmethod
     async def put(self, message: QueueMessage) -> int | None:
-        """Joins the line. The number of the tenant's own messages ahead, or None: full, and nothing was stored."""
+        """Joins the line. The number of the tenant's own messages ahead, or None: full, and nothing was stored.
+
+        Raises `QueueError` if the line cannot be reached. Then, and if the caller is cancelled, the message waits in
+        this process alone until it is removed, and joins by another `put`, or with all others by `positions`.
+        """
 
     @abstractmethod
     async def take(self, passed_over: Collection[str]) -> QueueMessage | None:

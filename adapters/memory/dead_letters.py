@@ -23,6 +23,10 @@ class MemoryDeadLetters(DeadLetters):
         """In the order in which they came."""
         return list(self._letters.values())
 
+    async def find(self, stream_id: str) -> DeadLetter | None:
+        """Of this process."""
+        return self._letters.get(stream_id)
+
     async def exhume(self, stream_id: str) -> DeadLetter | None:
         """Of this process."""
         return self._letters.pop(stream_id, None)

@@ -6,6 +6,7 @@ from itertools import islice
 
 from adapters.memory.gcra import FULL, SECOND, Gcra
 from domain.model import Caller, Cost, Tier, Verdict
+from domain.tiers import ByTier
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
@@ -24,9 +25,9 @@ class MemoryLimiter(Limiter, Occupancy):
 
     def __init__(self, clock: Clock, tiers: Mapping[str, Tier], max_callers: int = 100_000) -> None:
         self._clock = clock
-        self._limits = {
-            name: (Gcra(tier.requests_per_minute), Gcra(tier.tokens_per_minute)) for name, tier in tiers.items()
-        }
+        self._limits = ByTier(
+            (name, (Gcra(tier.requests_per_minute), Gcra(tier.tokens_per_minute))) for name, tier in tiers.items()
+        )
         self._max_callers = max_callers
         # The TATs of requests and tokens; the caller that was charged longest ago first.
         self._tats: OrderedDict[Caller, tuple[int, int]] = OrderedDict()

@@ -57,6 +57,13 @@ class RedisDeadLetters(DeadLetters):
             raise QueueError.from_exception(error, details={"word": error.word}) from error
         return [letter for letter in letters if letter is not None]
 
+    async def find(self, stream_id: str) -> DeadLetter | None:
+        """If this version can read it."""
+        try:
+            return _letter(await self._client.execute_bulk("HGET", DEAD, stream_id, timeout=LIST_SECONDS, read=True))
+        except RedisClientError as error:
+            raise QueueError.from_exception(error, details={"word": error.word}) from error
+
     async def exhume(self, stream_id: str) -> DeadLetter | None:
         """In one step: of two who ask, one gets it."""
         try:

@@ -13,6 +13,7 @@ from adapters.redis.limits import Limits, Missing
 from adapters.redis.resp import Reply
 from adapters.redis.script import Script
 from domain.model import Caller, Cost, OutagePolicy, Tier, Verdict
+from domain.tiers import ByTier
 from ports.clock import Clock
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
@@ -58,7 +59,7 @@ class RedisLimiter(Limiter, Occupancy):
     ) -> None:
         self._client = client
         self._clock = clock
-        self._limits = {name: Limits.of(tier) for name, tier in tiers.items()}
+        self._limits = ByTier((name, Limits.of(tier)) for name, tier in tiers.items())
         self._policy = policy
         self._share = MemoryLimiter(clock, {name: divided(tier, replicas) for name, tier in tiers.items()})
         self._refusals = DenyCache(MAX_CALLERS)

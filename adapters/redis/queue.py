@@ -5,6 +5,7 @@ as then nothing has to travel; else by any other, and with it the stream: its jo
 to who takes it. What a process took and then died with, before there was any output, comes back into the line.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -48,6 +49,7 @@ TAKEN_MS = 2_000
 PATIENCE_MS = 250
 """How long a process that is told of a slot may take to look, before others serve what it has waiting."""
 KEPT_MS = 900_000
+"""How much longer than it may wait is kept what waits: long enough to begin it again."""
 PAGE = 500
 QUEUE_SECONDS = 0.1
 LIST_SECONDS = 2.0
@@ -63,20 +65,28 @@ _Row = tuple[bytes, bytes, int, int, int, int]
 
 
 class RedisMessageQueue(MessageQueue, Occupancy):
-    """At most `max_depth` messages of the fleet, at most `max_per_tenant` of one tenant (Q1).
+    """At most `max_depth` messages of the fleet, at most `max_per_tenant` of one tenant (Q1), none for longer than
+    `max_wait` seconds.
 
-    Without Redis nobody joins (Q9); those who wait are served by their own process, first come first. Never raises.
+    Without Redis nobody joins (Q9); those who wait are served by their own process, first come first.
     """
 
     def __init__(
-        self, client: RedisClient, process: str, max_depth: int, max_per_tenant: int, slots_in_all: int
+        self,
+        client: RedisClient,
+        process: str,
+        max_depth: int,
+        max_per_tenant: int,
+        slots_in_all: int,
+        max_wait: float,
     ) -> None:
         self._client = client
         self._slots = slots_in_all
         self._process = process
         self._max_depth = max_depth
         self._max_per_tenant = max_per_tenant
-        self._own: dict[str, QueueMessage] = {}
+        self._own: OrderedDict[str, QueueMessage] = OrderedDict()
+        self._kept_ms = KEPT_MS + round(1000 * max_wait)
         self._only_own = 0
         self._worker: tuple[str | int, ...] = ()
 
@@ -90,17 +100,18 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         self._worker = ()
 
     async def put(self, message: QueueMessage) -> int | None:
-        """Joins the line. None also while Redis is away."""
+        """Joins the line. It is known here before Redis knows it: a slot may come for it before the reply."""
+        self._own[message.stream_id] = message
         ahead = await self._put(message)
-        if ahead is not None:
-            self._own[message.stream_id] = message
+        if ahead is None:
+            self._own.pop(message.stream_id, None)
         return ahead
 
     async def take(self, passed_over: Collection[str]) -> QueueMessage | None:
         """The message whose turn it is; the process whose it is hears of it first."""
         keys = (*LINE, OWNERS, HOLDERS, TAKEN, DUE, TOLD, WORKERS)
         prefixes = (LINES, PROCESS, TENANT, JOBS, META, LOG)
-        times = (PROCESS_MS, self._slots, TAKEN_MS, STREAM_LEASE_MS, KEPT_MS, PRESENCE_MS, PATIENCE_MS)
+        times = (PROCESS_MS, self._slots, TAKEN_MS, STREAM_LEASE_MS, self._kept_ms, PRESENCE_MS, PATIENCE_MS)
         args: list[str | int] = [self._process, MAX_COST, *prefixes, *times, self._only_own, *passed_over]
         try:
             taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
@@ -125,8 +136,9 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         owner, wait = "-", max(0, round(message.wait * 1000))
         if message.lease is None:
             self._own[message.stream_id] = message
+            self._own.move_to_end(message.stream_id, last=False)
             owner = self._process
-        place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, KEPT_MS)
+        place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, self._kept_ms)
         await self._tell(RESTORE, (*LINE, TAKEN, DUE), (message.stream_id, message.tenant, *place))
 
     async def remove(self, stream_id: str) -> bool:
@@ -140,7 +152,7 @@ class RedisMessageQueue(MessageQueue, Occupancy):
 
     async def reclaim(self) -> None:
         """A few at a time: it is asked for each second, in each process."""
-        args = (LINES, META, JOBS, KEPT_MS, PAGE, *self._worker)
+        args = (LINES, META, JOBS, self._kept_ms, PAGE, *self._worker)
         await self._tell(RECLAIM, (*LINE, TAKEN, DUE, OWNERS, WORKERS), args)
 
     async def positions(self) -> Mapping[str, int]:
@@ -154,7 +166,10 @@ class RedisMessageQueue(MessageQueue, Occupancy):
                 break
             for message, rank in zip(page, ranks if isinstance(ranks, list) else (), strict=False):
                 if message.stream_id in self._own:
-                    ahead = rank if isinstance(rank, int) and rank >= 0 else await self._put(message)
+                    try:
+                        ahead = rank if isinstance(rank, int) and rank >= 0 else await self._put(message)
+                    except QueueError:
+                        break
                     if ahead is not None:
                         positions[message.stream_id] = ahead
         return positions
@@ -182,13 +197,13 @@ class RedisMessageQueue(MessageQueue, Occupancy):
 
     async def _put(self, message: QueueMessage) -> int | None:
         stream_id = message.stream_id
-        bounds = (self._max_depth, self._max_per_tenant, LINES, KEPT_MS, LEASE_MS, round(message.wait * 1000))
+        bounds = (self._max_depth, self._max_per_tenant, LINES, self._kept_ms, LEASE_MS, round(message.wait * 1000))
         args = (stream_id, message.tenant, _numbers(message), self._process, *bounds, encode_job(message.job))
         keys = (MESSAGES, RING, SEQUENCE, OWNERS, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
         try:
             ahead = await self._client.evalsha(PUT, keys, args, timeout=QUEUE_SECONDS)
-        except RedisClientError:
-            return None
+        except RedisClientError as error:
+            raise QueueError.from_exception(error, details={"word": error.word}) from error
         if ahead == TAKEN_OVER:
             self._own.pop(stream_id, None)
         return ahead if isinstance(ahead, int) and ahead >= 0 else None

@@ -36,11 +36,6 @@ APPEND = Script("stream_append")
 WATCH = Script("stream_watch")
 
 
-def kept_open_ms(retention: float) -> int:
-    """How long the keys of an open stream live on without a renewal; milliseconds."""
-    return round((LEASE_SECONDS + retention) * 1000)
-
-
 def _closes(events: Events[Event]) -> int:
     """What these events do to their stream, as the script wants to know it."""
     if not events:
@@ -53,7 +48,10 @@ def _closes(events: Events[Event]) -> int:
 
 
 class StreamAppender:
-    """The one writer of a process. `fenced` is told of a stream that another process has ended or taken."""
+    """The one writer of a process. `fenced` is told of a stream that another process has ended or taken.
+
+    The keys of an open stream live on for `kept_open_ms` without a renewal.
+    """
 
     def __init__(
         self,
@@ -62,6 +60,7 @@ class StreamAppender:
         store: StreamStore[StreamMirror],
         process: str,
         retention: float,
+        kept_open_ms: int,
         fenced: Callable[[StreamMirror], None],
     ) -> None:
         self._client = client
@@ -74,7 +73,7 @@ class StreamAppender:
             process,
             round(LEASE_SECONDS * 1000),
             round((LEASE_SECONDS - RENEW_SECONDS) * 1000),
-            kept_open_ms(retention),
+            kept_open_ms,
             self._retention_ms,
         )
         self._open: set[StreamMirror] = set()

@@ -17,7 +17,7 @@ from adapters.memory.stream_store import StreamStore
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
 from adapters.redis.script import Script
-from adapters.redis.stream_appender import LEASE_SECONDS, StreamAppender, kept_open_ms
+from adapters.redis.stream_appender import LEASE_SECONDS, StreamAppender
 from adapters.redis.stream_follower import PRESENCE_MS, StreamFollower
 from adapters.redis.stream_mirror import (
     CLAIM,
@@ -30,7 +30,7 @@ from adapters.redis.stream_mirror import (
 )
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.events import columns
-from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
+from domain.model import TERMINAL, Event, Lease, Position, Status, StreamInfo
 from ports.clock import Clock
 from ports.fleet import Fleet, FleetEvent
 from ports.occupancy import Occupancy
@@ -49,6 +49,7 @@ READERS = Script("stream_readers")
 class RedisStreamLog(StreamLog, Fleet, Occupancy):
     """Streams that the fleet shares, kept in Redis for `retention` seconds after their end.
 
+    One whose process is dead may wait for another to begin it for `max_wait` seconds, and is kept as long, too.
     `max_bytes` bounds what this process holds in memory. `start` before use, `aclose` at the end.
     """
 
@@ -60,17 +61,20 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         *,
         max_bytes: int,
         max_stream_bytes: int = 16 * 1024 * 1024,
+        max_wait: float = 0.0,
     ) -> None:
         self._client = client
         self._clock = clock
-        self._kept_open_ms = kept_open_ms(retention)
+        self._kept_open_ms = round((LEASE_SECONDS + max(retention, max_wait)) * 1000)
         self.process = self._process = secrets.token_hex(8)
         """The name of this process in the fleet."""
         self._store = StreamStore[StreamMirror](clock, retention, max_bytes, max_stream_bytes)
         self._listeners: dict[str, Callable[[str], None]] = {TAKEN: self._taken}
         self._on_taken: Callable[[str], None] | None = None
         self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners)
-        self._appender = StreamAppender(client, clock, self._store, self._process, retention, self._follower.adopt)
+        self._appender = StreamAppender(
+            client, clock, self._store, self._process, retention, self._kept_open_ms, self._released
+        )
         self._claiming: dict[str, asyncio.Future[StreamInfo | None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -200,8 +204,13 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         mirror = self._store.get(stream_id)
         if mirror is not None and mirror.owned and mirror.fence < int(fence):
             self._appender.release(mirror)
-            if self._on_taken is not None:
-                self._on_taken(stream_id)
+
+    def _released(self, mirror: StreamMirror) -> None:
+        """It was taken, or an append was refused: whoever fills it here hears of it, if the log has no output of it."""
+        output = mirror.resumable and not all(isinstance(kind, Status) for kind in mirror.events.kinds)
+        self._follower.adopt(mirror)
+        if not output and self._on_taken is not None:
+            self._on_taken(mirror.info.stream_id)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""

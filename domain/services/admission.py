@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
+from domain.errors import QueueError, QueueFullError, RateLimitExceededError, RequestTooCostlyError, StreamingError
 from domain.jobs import MAX_COST, Job, QueueMessage
 from domain.model import Caller, Cost, Status, StatusState, Tier, Verdict
 from domain.services.refusals import refusal_details
@@ -21,8 +22,10 @@ LOOKS_PER_STATUS = 8
 """A place is told each 2 s at most (Q5)."""
 LOOKS_PER_RECLAIM = 4
 """Once a second everybody looks after what dead processes have left (Q8)."""
+LOOKS_APART, MAX_APART = 8, 1_000
+"""While the line cannot be reached, so many wait two seconds for a slot of this process (Q9)."""
 RATE_SAMPLES, MIN_SAMPLES = 64, 4
-"""How many of the latest starts an estimate rests on."""
+"""How many of the latest starts an estimate rests on, here and of what was handed over."""
 MIN_SECONDS = 1.0
 
 
@@ -46,7 +49,7 @@ class Ticket:
     granted: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ahead: int | None = None
     moved: Callable[[Status], None] | None = None
-    """Told when the place in the line has changed."""
+    """Told when the place in the line has changed; None before there is a stream to tell it on, and once that ends."""
 
 
 class Admission:
@@ -75,6 +78,7 @@ class Admission:
         self.adopt: Callable[[QueueMessage, Ticket], None] | None = None
         self._closed = False
         self._waiting: dict[str, Ticket] = {}
+        self._apart = 0
         self._pokes: set[asyncio.Task[None]] = set()
         self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
 
@@ -102,36 +106,77 @@ class Admission:
         await self._limiter.refund(caller, cost)
 
     async def enter(self, job: Job) -> Ticket:
-        """A slot, or a place in the line. Raises `QueueFullError`."""
+        """A slot, or a place in the line; whatever it raises, neither is kept. Raises `QueueFullError`."""
         caller, stream_id = job.context.caller, job.stream_id
         ticket = Ticket(caller, stream_id)
         if not self._waiting and await self._slots.acquire(caller, stream_id):
             self._grant(ticket)
             return ticket
-        self._waiting[stream_id] = ticket
         tier = self._tier(caller)
         cost = queue_cost(job.reserved)
-        ticket.message = QueueMessage(job, self.wait, cost, tier.weight, tier.max_concurrent_streams)
-        ticket.ahead = await self._queue.put(ticket.message)
-        if ticket.ahead is None:
-            del self._waiting[stream_id]
-            raise QueueFullError("The queue is full.", thread_id=job.context.thread_id, details={"retry_after": 1})
-        await self._dispatch()
+        message = ticket.message = QueueMessage(job, self.wait, cost, tier.weight, tier.max_concurrent_streams)
+        self._waiting[stream_id] = ticket
+        try:
+            ticket.ahead = await self._join(ticket, message)
+            await self._serve()
+        except BaseException:
+            await self._withdraw(ticket)
+            raise
         return ticket
+
+    async def _join(self, ticket: Ticket, message: QueueMessage) -> int:
+        """Its place in the line."""
+        try:
+            ahead = await self._queue.put(message)
+        except QueueError:
+            ahead = await self._wait_apart(ticket, message)
+        if ahead is None:
+            raise _refusal("The queue is full.", message)
+        return ahead
+
+    async def _wait_apart(self, ticket: Ticket, message: QueueMessage) -> int | None:
+        """The line cannot be reached: waits for a slot of this process, or until it can (Q9). Its place, None if that
+        is full."""
+        refusal = _refusal("The queue cannot be reached, and no slot came free in time.", message)
+        if self._apart >= MAX_APART:
+            raise refusal
+        self._apart += 1
+        try:
+            for _ in range(LOOKS_APART):
+                await self._clock.sleep(LOOK_SECONDS)
+                if ticket.granted.done():
+                    return 0
+                if ticket.ahead is not None:  # it has joined with all the others who wait here
+                    return ticket.ahead
+            return await self._queue.put(message)
+        except QueueError as error:
+            if ticket.granted.done():
+                return 0
+            raise refusal from error
+        finally:
+            self._apart -= 1
 
     async def leave(self, ticket: Ticket) -> None:
         """Frees the slot, or the place in the line, and lets the next in. Called once for each ticket."""
         awaited = bool(self._waiting)
-        if ticket.granted.done():
-            awaited |= await self._slots.release(ticket.holder)
-        else:
-            self.forget(ticket)
-            await self._queue.remove(ticket.holder)
+        awaited |= await self._withdraw(ticket)
         if awaited:
-            await self._dispatch()
+            await self._serve()
+
+    async def _withdraw(self, ticket: Ticket) -> bool:
+        """Whether a slot came free for which somebody may be waiting in another process."""
+        if ticket.granted.done():
+            return await self._slots.release(ticket.holder)
+        self._drop(ticket)
+        await self._queue.remove(ticket.holder)
+        return False
 
     def forget(self, ticket: Ticket) -> None:
         """Waits for it no more, and leaves its message in the line: it is another process's now, or shall be."""
+        self._drop(ticket)
+        self._started.append(self._clock.monotonic())  # there: the line moves on
+
+    def _drop(self, ticket: Ticket) -> None:
         ticket.granted.cancel()
         self._waiting.pop(ticket.holder, None)
 
@@ -140,18 +185,28 @@ class Admission:
         return Status(StatusState.QUEUED, ticket.ahead, self._estimate(ticket))
 
     async def run(self) -> None:
-        """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled."""
+        """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled.
+
+        A defect costs one look: it is reported to the event loop, and all others who wait are looked after as before.
+        """
         turns = 0
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             turns += 1
-            reclaims = turns % LOOKS_PER_RECLAIM == 0
-            if reclaims:
-                await self._queue.reclaim()
-            if self._waiting or reclaims:
-                await self._dispatch()
-            if self._waiting and turns % LOOKS_PER_STATUS == 0:
-                await self.tell()
+            try:
+                await self._look(turns)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would let in who waits here
+                defect = {"message": "the admission has a defect", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(defect)
+
+    async def _look(self, turns: int) -> None:
+        reclaims = turns % LOOKS_PER_RECLAIM == 0
+        if reclaims:
+            await self._queue.reclaim()
+        if self._waiting or reclaims:
+            await self._dispatch()
+        if self._waiting and turns % LOOKS_PER_STATUS == 0:
+            await self.tell()
 
     def retire(self) -> None:
         """Takes on no work of other processes any more."""
@@ -163,19 +218,32 @@ class Admission:
 
     def poke(self, _stream_id: str = "") -> None:
         """There may be a slot for somebody who waits here: another process says so."""
+        self._dispatching()
+
+    async def _serve(self) -> None:
+        """Lets in those for whom there are slots: in a task of its own, as whoever is cancelled meanwhile must not take
+        with it what was taken from the line for another."""
+        await asyncio.shield(self._dispatching())
+
+    def _dispatching(self) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._dispatch())
         self._pokes.add(task)
         task.add_done_callback(self._pokes.discard)
+        return task
 
     async def tell(self) -> None:
-        """Tells those whose place has changed since they were last told."""
+        """Tells those who are further to the front than they were told: a place never grows, though who was taken may
+        come back (Q5)."""
         positions = await self._queue.positions()
         for ticket in list(self._waiting.values()):
             ahead = positions.get(ticket.holder)
-            if ahead is not None and ahead != ticket.ahead and not ticket.granted.done():
+            if ahead is None or ticket.granted.done():
+                continue
+            if ticket.ahead is None or ahead < ticket.ahead:
                 ticket.ahead = ahead
                 if ticket.moved is not None:
-                    ticket.moved(self.status(ticket))
+                    with suppress(StreamingError):  # its stream is full, or not ours any more: that is its own business
+                        ticket.moved(self.status(ticket))
 
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
@@ -221,3 +289,7 @@ class Admission:
         callers = len({other.caller.tenant for other in self._waiting.values()})
         before = min(len(self._waiting), (ticket.ahead + 1) * callers)
         return round(before * seconds / len(self._started), 1)
+
+
+def _refusal(text: str, message: QueueMessage) -> QueueFullError:
+    return QueueFullError(text, thread_id=message.job.context.thread_id, details={"retry_after": 1})

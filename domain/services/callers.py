@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from domain.errors import InvalidApiKeyError, MissingApiKeyError
 from domain.model import Caller
+from domain.tiers import DEFAULT_TIER
 from ports.keys import ApiKey
 
 MAX_KEY_LENGTH = 512
-DEFAULT_TIER = "default"
 
 
 class _Known(NamedTuple):

@@ -79,10 +79,13 @@ class Generation:
         self._interrupt()
 
     def hand_over(self) -> None:
-        """Stops without a word: its stream is another process's now, and its readers here follow it there."""
-        if self.terminal is None and not self.handed_over:
-            self.handed_over = True
-            self.dismiss()
+        """Stops without a word: its stream is another process's now, and its readers here follow it there. Also if it
+        is at its end: the log has refused that then."""
+        if self.handed_over:
+            return
+        self.handed_over = True
+        self.dismiss()
+        if self.terminal is None:
             self._interrupt()
 
     def _interrupt(self) -> None:

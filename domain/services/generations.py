@@ -92,7 +92,8 @@ class Generations:
         self._admission.close()
         running = list(self._running.values())
         for generation in running:
-            if self._fleet is not None and not generation.ticket.granted.done() and generation.grace > 0:
+            waits = generation.terminal is None and not generation.ticket.granted.done()
+            if self._fleet is not None and waits and generation.grace > 0:
                 generation.hand_over()
             else:
                 generation.cancel("draining")
@@ -132,7 +133,7 @@ class Generations:
 
     def _taken_elsewhere(self, stream_id: str) -> None:
         generation = self._running.get(stream_id)
-        if generation is not None:
+        if generation is not None and generation.ticket.message is not None:
             generation.hand_over()
 
     async def _adopt(self, message: QueueMessage, ticket: Ticket, fleet: Fleet) -> None:
@@ -170,7 +171,7 @@ class Generations:
         finally:
             try:
                 with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
-                    await self._end(generation, terminal)
+                    await self._finish(generation, terminal)
             finally:
                 generation.dismiss()
                 self._forget(generation)
@@ -206,6 +207,8 @@ class Generations:
                 await asyncio.shield(ticket.granted)
         except TimeoutError as error:
             raise self._too_late(thread_id) from error
+        finally:
+            ticket.moved = None  # what comes next may be the end, after which there is nothing to say
         if message.wait <= 0:  # it was taken from a process that could not say so any more
             raise self._too_late(thread_id)
         if ticket.message is not None and ticket.message.deliveries > MAX_DELIVERIES:
@@ -217,24 +220,26 @@ class Generations:
         details = {"retry_after": 5, "seconds": self._admission.wait}
         return QueueTimeoutError("No slot came free in time.", thread_id=thread_id, details=details)
 
+    async def _finish(self, generation: Generation, terminal: Terminal) -> None:
+        """Ends it, unless it goes on elsewhere; there it is told if it was cancelled here meanwhile."""
+        if not generation.handed_over:
+            await self._end(generation, terminal)
+        if generation.handed_over and generation.reason is not None:
+            await self.cancel_elsewhere(generation.info.stream_id)
+
     async def _end(self, generation: Generation, terminal: Terminal) -> None:
         """Cache, terminal event, limits, record: in this order, so that an equal request finds the one or the other."""
-        if generation.handed_over:
-            return
         progress = generation.progress
         if isinstance(terminal, Complete) and generation.job.store_key is not None and not progress.rescues:  # K1
             await self._cache.put(generation.job.store_key, progress.answer, terminal)
         generation.terminal = terminal
-        self._forget(generation)
+        self._unshare(generation)
         try:
             self._log.append(progress.lease, [terminal])
             await self._log.settle(progress.lease)
         except SSEBaseError:
             # The stream is no longer ours. Without output it goes on elsewhere, where all the rest is done.
-            if generation.ticket.message is not None and progress.first_event_at is None:
-                generation.handed_over = True
-                if generation.reason is not None:
-                    await self.cancel_elsewhere(generation.info.stream_id)
+            if generation.handed_over:
                 return
             terminal = LOST
         await self._admission.settle(generation.context.caller, generation.job.reserved, tokens_used(progress))
@@ -252,9 +257,13 @@ class Generations:
             await self._dead_letters.bury(letter)
 
     def _forget(self, generation: Generation) -> None:
-        stream_id, share_key = generation.info.stream_id, generation.job.share_key
+        stream_id = generation.info.stream_id
         if self._running.get(stream_id) is generation:
             del self._running[stream_id]
+        self._unshare(generation)
+
+    def _unshare(self, generation: Generation) -> None:
+        share_key = generation.job.share_key
         if share_key is not None and self._shared.get(share_key) is generation:
             del self._shared[share_key]
 

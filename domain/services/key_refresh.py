@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from domain.errors import ConfigurationError, Scalar
-from domain.services.callers import DEFAULT_TIER, Callers
+from domain.services.callers import Callers
+from domain.tiers import DEFAULT_TIER
 from ports.clock import Clock
 from ports.keys import ApiKey, ApiKeys
 

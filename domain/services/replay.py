@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from domain.errors import QueueFullError
 from domain.jobs import QueueMessage
-from domain.model import Caller, Status, StatusState, StreamInfo, Tier
+from domain.model import Caller, Cancelled, Status, StatusState, StreamInfo, Tier
 from domain.services.admission import queue_cost
 from domain.services.stream_ids import StreamIds, new_epoch
 from ports.clock import Clock
@@ -38,11 +38,13 @@ class Replay:
         self._grace = grace
 
     async def replay(self, stream_id: str) -> StreamInfo | None:
-        """The new stream; None if there is no such dead letter.
+        """The new stream; None if there is no such dead letter, or another operator was quicker.
 
-        Raises `QueueFullError`, and then the letter is where it was; another `QueueError` if nobody can tell.
+        The letter goes once its job is in the line. So whatever this raises, it is not lost; of a process that dies in
+        between, or a Redis that goes, there may be both. Raises `QueueFullError`, and another `QueueError` if the line
+        or the letters cannot be reached.
         """
-        letter = await self._dead_letters.exhume(stream_id)
+        letter = await self._dead_letters.find(stream_id)
         if letter is None:
             return None
         old, caller = letter.job, letter.job.context.caller
@@ -62,6 +64,9 @@ class Replay:
         tier = self._tier(caller)
         message = QueueMessage(job, self._wait, queue_cost(old.reserved), tier.weight, tier.max_concurrent_streams)
         if await self._queue.put(message) is None:
-            await self._dead_letters.bury(letter)
-            raise QueueFullError("The queue is full, or Redis is away.", thread_id=info.thread_id)
+            raise QueueFullError("The queue is full.", thread_id=info.thread_id)
+        if await self._dead_letters.exhume(stream_id) is None and await self._queue.remove(info.stream_id):
+            self._log.append(lease, [Cancelled("replayed")])
+            await self._log.settle(lease)
+            return None
         return info

@@ -1,5 +1,6 @@
 """Streams: open one, attach to one, cancel one. One request from top to bottom (DESIGN §3)."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from domain.errors import (
     ServerDrainingError,
     SSEBaseError,
     StreamingError,
+    StreamLogFullError,
     StreamNotFoundError,
     StreamNotResumableError,
 )
@@ -27,7 +29,7 @@ from domain.model import (
     StreamInfo,
     Verdict,
 )
-from domain.services.admission import Admission
+from domain.services.admission import Admission, Ticket
 from domain.services.answer_cache import AnswerCache
 from domain.services.attempts import Progress
 from domain.services.estimate import estimate_tokens
@@ -124,30 +126,44 @@ class StreamService:
     async def open(self, request: CompletionRequest, context: CallContext) -> Attachment:
         """Starts an answer, or finds it in the cache or in flight, and attaches a reader to it.
 
-        Raises `ModelNotFoundError`, a `RateLimitError`, `QueueFullError`, `StreamLogFullError`, `ServerDrainingError`.
+        Raises `ModelNotFoundError`, a `RateLimitError`, `QueueFullError`, `StreamLogFullError`, `ServerDrainingError`;
+        whatever it raises but the first, the request has its record (Q3).
         """
-        if self._draining:
-            raise ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
         started, thread_id = self._clock.monotonic(), context.thread_id
         with self._tracker.track_stage(stages.PROVIDER_SELECTION, "Find the route", thread_id):
             self._router.resolve(request.model)
-        key = self._cache.key(context.caller, request)
-        share_key = None
-        if key is not None and context.lookup:
-            with self._tracker.track_stage(stages.CACHE_LOOKUP, "Cache look-up", thread_id):
-                hit = await self._cache.get(key, thread_id)
-            if hit is not None:
-                return await self._replay(request, context, *hit, started)
-            # Never across tenants, even if the cache is shared: a stream belongs to its caller (S6).
-            share_key = f"{context.caller.tenant}\n{key}" if context.store else None
-        if share_key is not None:
-            running = self._generations.find(share_key)
-            if running is not None and running.reason is None:
-                verdict = await self._reserve(request, context, Cost(tokens=0), started)
-                return await self._join(running.info, context, verdict, started)
-            if running is not None:
-                share_key = None  # it is being cancelled: nobody joins it, and its key is not free yet
-        return await self._begin(request, context, key if context.store else None, share_key, started)
+        if self._draining:
+            error = ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
+            self._record_refusal(request, context, started, error)
+            raise error
+        try:
+            key = self._cache.key(context.caller, request)
+            share_key = None
+            if key is not None and context.lookup:
+                with self._tracker.track_stage(stages.CACHE_LOOKUP, "Cache look-up", thread_id):
+                    hit = await self._cache.get(key, thread_id)
+                if hit is not None:
+                    return await self._replay(request, context, *hit, started)
+                # Never across tenants, even if the cache is shared: a stream belongs to its caller (S6).
+                share_key = f"{context.caller.tenant}\n{key}" if context.store else None
+            if share_key is not None:
+                running = self._generations.find(share_key)
+                if running is not None and running.reason is None:
+                    verdict = await self._reserve(context, Cost(tokens=0))
+                    return await self._join(running.info, context, verdict, started)
+                if running is not None:
+                    share_key = None  # it is being cancelled: nobody joins it, and its key is not free yet
+            cost = Cost(tokens=estimate_tokens(request))
+            verdict = await self._reserve(context, cost)
+            store_key = key if context.store else None
+            begun = await self._begin(request, context, store_key, share_key, cost.tokens, verdict, started)
+        except BaseException as error:
+            self._record_refusal(request, context, started, error)
+            raise
+        if isinstance(begun, Attachment):
+            return begun
+        # From here on the record is the generation's.
+        return await self._follow(begun.info, context, begun.job.cache, begun, verdict)
 
     async def attach(self, stream_id: str, caller: Caller, after: Position | None = None) -> Attachment:
         """Follows a stream from `after`, or from its beginning.
@@ -183,42 +199,51 @@ class StreamService:
         context: CallContext,
         store_key: str | None,
         share_key: str | None,
+        reserved: int,
+        verdict: Verdict,
         started: float,
-    ) -> Attachment:
-        """A generation of its own: tokens, then a slot or a place in the queue, then the stream."""
+    ) -> "Generation | Attachment":
+        """A generation of its own: a slot or a place in the queue, then the stream; or an equal one of the fleet's."""
         caller = context.caller
-        cost = Cost(tokens=estimate_tokens(request))
-        verdict = await self._reserve(request, context, cost, started)
         info = self._new_stream(request, context)
         how = CacheStatus.MISS if store_key is not None and context.lookup else CacheStatus.BYPASS
-        job = Job(info, context, request, store_key, share_key, how, cost.tokens)
+        job = Job(info, context, request, store_key, share_key, how, reserved)
         try:
             ticket = await self._admission.enter(job)
-        except QueueFullError as error:
-            await self._admission.refund(caller, cost)
-            self._record(info, context, CacheStatus.MISS, Outcome.REJECTED_FULL, started, error)
+        except BaseException:
+            await self._admission.refund(caller, Cost(tokens=reserved))
             raise
+        joined: Attachment | None = None
         try:
             lease = await (self._log.open(info) if share_key is None else self._log.open_shared(info, share_key))
             if isinstance(lease, StreamInfo):
                 try:
-                    attachment = await self._join(lease, context, verdict, started)
+                    joined = await self._join(lease, context, verdict, started)
                 except StreamingError:  # it cannot be read from here, so an answer of our own it is
                     lease, job = await self._log.open(info), job._replace(share_key=None)
-                else:
-                    await self._admission.leave(ticket)
-                    await self._admission.settle(caller, cost.tokens, 0)
-                    return attachment
-            if ticket.message is not None:
+            if ticket.message is not None and not isinstance(lease, StreamInfo):
                 self._log.append(lease, [self._admission.status(ticket)])
         except BaseException:
             await self._admission.leave(ticket)
-            await self._admission.refund(caller, cost)
+            await self._admission.refund(caller, Cost(tokens=reserved))
             raise
+        if isinstance(lease, StreamInfo):
+            assert joined is not None  # noqa: S101 - for the type checker
+            return await self._give_way(joined, ticket, caller, reserved)
         progress = Progress(job, lease)
         generation = Generation(self._sweeper, job, progress, ticket, started, self._generations.orphaned)
         self._generations.start(generation)
-        return await self._follow(info, context, how, generation, verdict)
+        return generation
+
+    async def _give_way(self, joined: Attachment, ticket: Ticket, caller: Caller, reserved: int) -> Attachment:
+        """What was taken for an answer of its own goes back: an equal one is read instead."""
+        try:
+            await self._admission.leave(ticket)
+            await self._admission.settle(caller, reserved, 0)
+        except BaseException:
+            joined.close()
+            raise
+        return joined
 
     async def _join(self, info: StreamInfo, context: CallContext, verdict: Verdict, started: float) -> Attachment:
         """Another reader of what is in flight (C1, C3). Its record is written when it leaves."""
@@ -239,8 +264,9 @@ class StreamService:
         """A stored answer as a stream of its own (K3)."""
         info = self._new_stream(request, context)
         self._log.append(await self._log.open(info), answer)
+        attachment = await self._follow(info, context, tier, None, None)
         self._record(info, context, tier, Outcome.SERVED, started)
-        return await self._follow(info, context, tier, None, None)
+        return attachment
 
     async def _follow(
         self,
@@ -257,15 +283,9 @@ class StreamService:
             generation.attach(context.grace)
         return Attachment(reader, info, cache, generation, verdict)
 
-    async def _reserve(self, request: CompletionRequest, context: CallContext, cost: Cost, started: float) -> Verdict:
-        try:
-            with self._tracker.track_stage(stages.RATE_LIMITING, "Limits", context.thread_id):
-                return await self._admission.reserve(context.caller, cost, context.thread_id)
-        except RateLimitError as error:
-            self._record(
-                self._unopened(request, context), context, CacheStatus.MISS, Outcome.REJECTED_RATE, started, error
-            )
-            raise
+    async def _reserve(self, context: CallContext, cost: Cost) -> Verdict:
+        with self._tracker.track_stage(stages.RATE_LIMITING, "Limits", context.thread_id):
+            return await self._admission.reserve(context.caller, cost, context.thread_id)
 
     def _new_stream(self, request: CompletionRequest, context: CallContext) -> StreamInfo:
         return StreamInfo(
@@ -276,8 +296,12 @@ class StreamService:
             context.thread_id,
         )
 
-    def _unopened(self, request: CompletionRequest, context: CallContext) -> StreamInfo:
-        return StreamInfo("", "", request.model, int(self._clock.time()), context.thread_id)
+    def _record_refusal(
+        self, request: CompletionRequest, context: CallContext, started: float, error: BaseException
+    ) -> None:
+        unopened = StreamInfo("", "", request.model, int(self._clock.time()), context.thread_id)
+        told = error if isinstance(error, SSEBaseError) else None
+        self._record(unopened, context, CacheStatus.MISS, refusal(error), started, told)
 
     def _record(
         self,
@@ -307,3 +331,12 @@ class StreamService:
                 stages=self._tracker.stage_seconds(context.thread_id),
             )
         )
+
+
+def refusal(error: BaseException) -> Outcome:
+    """How a request ended that has no stream."""
+    if isinstance(error, RateLimitError):
+        return Outcome.REJECTED_RATE
+    if isinstance(error, QueueFullError | StreamLogFullError | ServerDrainingError):
+        return Outcome.REJECTED_FULL
+    return Outcome.CANCELLED if isinstance(error, asyncio.CancelledError) else Outcome.FAILED

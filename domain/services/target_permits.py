@@ -5,10 +5,16 @@ A permit is held from before a call to its end. What waits has sent nothing, so 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from domain.errors import ProviderRateLimitedError, ProviderTimeoutError, QueueFullError, QueueTimeoutError
+from domain.errors import (
+    ProviderRateLimitedError,
+    ProviderTimeoutError,
+    QueueFullError,
+    QueueTimeoutError,
+    StreamingError,
+)
 from domain.fair_line import FairLine
 from domain.model import Caller, Lease, Status, StatusState, Tier
 from domain.services.admission import queue_cost
@@ -128,12 +134,13 @@ class TargetPermits(Occupancy):
         details = {"retry_after": 1}
         if waiter.ahead is None:
             raise QueueFullError("The line before the provider is full.", thread_id=progress.thread_id, details=details)
-        self._log.append(lease, [Status(StatusState.QUEUED, waiter.ahead)])
         permitted = False
         try:
+            self._log.append(lease, [Status(StatusState.QUEUED, waiter.ahead)])
             with self._sweeper.timeout(self._wait):
                 # Shielded: who is let in and leaves in the same moment must still be found to have a permit.
                 await asyncio.shield(waiter.granted)
+            self._log.append(lease, [Status(StatusState.STARTED)])
             permitted = True
         except TimeoutError as error:
             text = "The provider had no room in time."
@@ -141,7 +148,6 @@ class TargetPermits(Occupancy):
         finally:
             if not permitted and not lane.line.remove(waiter.stream_id):
                 self._give_back(lane)
-        self._log.append(lease, [Status(StatusState.STARTED)])
 
     def _give_back(self, lane: _Lane) -> None:
         lane.in_use -= 1
@@ -159,7 +165,8 @@ class TargetPermits(Occupancy):
             for waiter, ahead in lane.line.places():
                 if ahead != waiter.ahead:
                     waiter.ahead = ahead
-                    self._log.append(waiter.lease, [Status(StatusState.QUEUED, ahead)])
+                    with suppress(StreamingError):  # whoever gives a permit back answers for its own stream alone
+                        self._log.append(waiter.lease, [Status(StatusState.QUEUED, ahead)])
 
     def _lane(self, target: str) -> _Lane:
         lane = self._lanes.get(target)

@@ -1,12 +1,13 @@
 """What only the queue on Redis promises: messages of other processes, streams that pass with them, and redelivery."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from adapters.memory.manual_clock import ManualClock
-from adapters.redis.admission_keys import DUE, HOLDERS, MESSAGES, OWNERS, RING, TAKEN, WORKERS
+from adapters.redis.admission_keys import DUE, HOLDERS, MESSAGES, OWNERS, RING, TAKEN, TENANT, WORKERS
 from adapters.redis.connection import connector
 from adapters.redis.job_codec import MAX_JOB_BYTES, UnreadableJobError, decode_job, encode_job
 from adapters.redis.queue import RedisMessageQueue
@@ -28,18 +29,19 @@ QUEUED, STARTED = Status(StatusState.QUEUED), Status(StatusState.STARTED)
 class Process:
     """A queue, its stream log, and the slots."""
 
-    def __init__(self, client: StillRedisClient, total: int) -> None:
+    def __init__(self, client: StillRedisClient, total: int, wait: float) -> None:
         self.clock = ManualClock()
-        self.log = RedisStreamLog(client, self.clock, max_bytes=2**24)
-        self.queue = RedisMessageQueue(client, self.log.process, 100, 50, total)
+        self.log = RedisStreamLog(client, self.clock, max_bytes=2**24, max_wait=wait)
+        self.queue = RedisMessageQueue(client, self.log.process, 100, 50, total, wait)
         self.slots = RedisSlots(client, self.clock, total, lambda _: 100)
+        self.longest = wait
         self.taken: list[str] = []
         self.log.listen(FleetEvent.TAKEN, self.taken.append)
 
     async def wait(self, name: str, tenant: str = "a", prompt: str = "hi") -> QueueMessage:
         """Opens a stream and joins the line."""
         message = jobs.message(tenant, name)
-        message = replace(message, job=jobs.job(tenant, name, prompt))
+        message = replace(message, job=jobs.job(tenant, name, prompt), wait=self.longest)
         lease = await self.log.open(message.job.info)
         await self.append(lease, QUEUED)
         assert await self.queue.put(message) is not None
@@ -55,8 +57,8 @@ class Fleet:
     client: StillRedisClient
     processes: list[Process] = field(default_factory=list)
 
-    def start(self, total: int = 10) -> Process:
-        process = Process(self.client, total)
+    def start(self, total: int = 10, wait: float = 60.0) -> Process:
+        process = Process(self.client, total, wait)
         process.log.start()
         self.processes.append(process)
         return process
@@ -200,6 +202,36 @@ async def test_what_has_output_is_not_begun_again_q7(fleet: Fleet) -> None:
     assert await fleet.client.execute("KEYS", "headgate:queue:job:*", timeout=5.0) == []
 
 
+async def test_who_wakes_up_after_its_lease_hears_that_its_output_is_not_in_the_log_q7(fleet: Fleet) -> None:
+    """Fault 25: also if the refusal of its append comes before the word of who took its stream; and once."""
+    here, there = fleet.start(), fleet.start()
+    await here.wait("s1")
+    assert await here.queue.take(()) is not None
+    here.log._follower._listeners = {}  # the word is on its way
+    await fleet.client.advance(LEASE + 1)
+    await there.queue.reclaim()
+    assert await there.queue.take(()) is not None
+    with pytest.raises(StreamNotResumableError):
+        await here.append(Lease("s1", 1), STARTED, Delta("x"))
+    assert here.taken == ["s1"]
+    here.log._taken("2 s1")
+    assert here.taken == ["s1"]
+
+
+async def test_who_wakes_up_and_finds_its_answer_ended_does_not_hear_that_it_goes_on_q3(fleet: Fleet) -> None:
+    here, there = fleet.start(), fleet.start()
+    await here.wait("s1")
+    assert await here.queue.take(()) is not None
+    await here.append(Lease("s1", 1), STARTED, Delta("x"))
+    await fleet.client.advance(LEASE + 1)
+    reader = await there.log.follow("s1")  # who reads it ends it
+    assert reader is not None
+    with pytest.raises(StreamNotResumableError):
+        await here.append(Lease("s1", 1), Delta("y"))
+    assert here.taken == []
+    reader.close()
+
+
 async def test_who_lives_keeps_what_it_took_however_long_it_takes(fleet: Fleet) -> None:
     here, there = fleet.start(), fleet.start()
     await here.wait("s1")
@@ -265,6 +297,61 @@ async def test_a_job_that_is_too_large_stays_where_it_is_and_dies_with_its_proce
     await fleet.client.advance(LEASE + 1)
     assert await there.queue.take(()) is None
     assert await fleet.count("HLEN", MESSAGES) == 0
+
+
+async def test_a_sleeping_process_with_a_job_that_cannot_travel_holds_up_nobody_else_q4(fleet: Fleet) -> None:
+    asleep, here, worker = fleet.start(), fleet.start(), fleet.start()
+    large = await asleep.wait("large", "a", prompt="x" * MAX_JOB_BYTES)
+    mine = await here.wait("s1", "b")
+    assert await here.queue.take(()) is None  # who sleeps is told first
+    await fleet.client.advance(0.3)
+    assert await here.queue.take(()) == mine
+    await here.wait("s2", "b")
+    worker.queue.enlist()
+    await worker.queue.reclaim()
+    other = await worker.queue.take(())
+    assert other is not None
+    assert (other.stream_id, other.lease) == ("s2", Lease("s2", 2))
+    assert await asleep.queue.take(()) == large
+
+
+async def test_a_worker_leaves_a_job_that_cannot_travel_to_a_process_that_looks_q4(fleet: Fleet) -> None:
+    here, worker = fleet.start(), fleet.start()
+    large = await here.wait("large", "a", prompt="x" * MAX_JOB_BYTES)
+    await here.wait("s1", "b")
+    worker.queue.enlist()
+    await worker.queue.reclaim()
+    assert await worker.queue.take(()) is None  # the slot is offered to who alone can serve it, whose turn it is
+    assert await here.queue.take(()) == large
+
+
+async def test_a_take_leaves_the_leases_of_other_slots_as_long_as_they_were_l6(fleet: Fleet) -> None:
+    here = fleet.start()
+    assert await here.slots.acquire(Caller("a"), "held")
+    await here.wait("s1")
+    assert await here.queue.take(()) is not None
+    for key in (HOLDERS, f"{TENANT}a"):
+        assert await fleet.count("PTTL", key) > 10_000  # type: ignore[operator]
+    await fleet.client.advance(5)  # of the process nothing is heard: its renewal is late
+    assert await fleet.client.execute("ZSCORE", HOLDERS, "held", timeout=5.0) is not None
+
+
+async def test_what_may_wait_for_a_day_is_there_after_a_day_q2(fleet: Fleet) -> None:
+    """Its process is dead since the first minute."""
+    day = 24 * 3600.0
+    here, there = fleet.start(wait=day), fleet.start(wait=day)
+    await here.wait("s1")
+    await fleet.client.advance(day - 1)
+    taken = await there.queue.take(())
+    assert taken is not None and taken.lease is not None  # noqa: PT018
+    assert taken.wait == pytest.approx(1.0, abs=0.01)
+    await there.log.adopt(taken.job.info, taken.lease)
+    reader = await there.log.follow("s1")
+    assert reader is not None
+    batch = await asyncio.wait_for(reader.read(), 5)
+    assert batch is not None
+    assert list(batch.events) == [QUEUED]
+    reader.close()
 
 
 async def test_who_leaves_the_line_leaves_nothing_behind_q6(fleet: Fleet) -> None:

@@ -247,7 +247,9 @@ async def redis_queue(
     connect: Connector, *, max_depth: int = 1_000, max_per_tenant: int = 1_000
 ) -> AsyncIterator[Case[MessageQueue]]:
     async with redis_client(connect, kind=Patient) as client:
-        yield Case(RedisMessageQueue(client, "process-1", max_depth, max_per_tenant, 10**6), partial(later, client))
+        yield Case(
+            RedisMessageQueue(client, "process-1", max_depth, max_per_tenant, 10**6, 60.0), partial(later, client)
+        )
 
 
 @asynccontextmanager

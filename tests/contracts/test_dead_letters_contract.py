@@ -64,8 +64,10 @@ async def test_what_was_buried_is_listed_and_exhumed_once_q7(open_letters: OpenL
         for number in range(3):
             await letters.bury(letter(number))
         assert list(await letters.list()) == [letter(0), letter(1), letter(2)]
+        assert await letters.find("s1") == letter(1)
         assert await letters.exhume("s1") == letter(1)
         assert await letters.exhume("s1") is None
+        assert await letters.find("s1") is None
         assert list(await letters.list()) == [letter(0), letter(2)]
 
 
@@ -105,3 +107,5 @@ async def test_without_redis_only_our_errors_come_out() -> None:
                 await letters.list()
             with pytest.raises(QueueError):
                 await letters.exhume("s1")
+            with pytest.raises(QueueError):
+                await letters.find("s1")

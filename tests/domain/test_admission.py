@@ -8,7 +8,7 @@ from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
-from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError
+from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCostlyError, StreamNotResumableError
 from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
 from domain.services.admission import Admission, queue_cost
 from domain.services.estimate import DEFAULT_ANSWER_TOKENS, PART_TOKENS, estimate_tokens
@@ -216,6 +216,54 @@ async def test_the_run_tells_each_two_seconds_q5() -> None:
     running.cancel()
     await service.leave(tickets[1])
     await service.leave(holder)
+
+
+async def test_one_who_cannot_be_told_keeps_nobody_from_being_told_or_let_in_q5() -> None:
+    service, _, _, clock = fleet_admission()
+    holder = await service.enter(job(A.tenant, "s0"))
+    tickets = [await service.enter(job(A.tenant, f"s{number}")) for number in range(1, 4)]
+    told: list[Status] = []
+
+    def ended(status: Status) -> None:
+        raise StreamNotResumableError("The stream is closed.")
+
+    tickets[1].moved, tickets[2].moved = ended, told.append
+    running = asyncio.create_task(service.run())
+    await service.leave(tickets[0])
+    await clock.advance(2.1)
+    assert [status.position for status in told] == [1]
+    assert not running.done()
+    for ticket in (*tickets[1:], holder):
+        await service.leave(ticket)
+    running.cancel()
+
+
+class Defective(MemoryMessageQueue):
+    """A queue whose first look after dead processes goes wrong."""
+
+    defects = 1
+
+    async def reclaim(self) -> None:
+        if self.defects:
+            self.defects -= 1
+            raise ZeroDivisionError
+
+
+async def test_a_defect_is_reported_and_costs_one_look_q3() -> None:
+    _, slots, _, clock = fleet_admission()
+    service = Admission(clock, MemoryLimiter(clock, {}), slots, Defective(10, 10), lambda _: Tier(1, 1, 1), wait=60.0)
+    slots.taken = True
+    waiting = await service.enter(job(A.tenant, "s1"))
+    heard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: heard.append(said["exception"]))
+    running = asyncio.create_task(service.run())
+    await clock.advance(1.1)
+    slots.taken = False
+    await clock.advance(0.3)
+    assert waiting.granted.done()
+    assert [type(one) for one in heard] == [ZeroDivisionError]
+    running.cancel()
+    await service.leave(waiting)
 
 
 async def test_an_estimate_follows_how_fast_others_started_q5() -> None:

@@ -8,9 +8,21 @@ import pytest
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
-from domain.errors import ProviderUnavailableError, QueueFullError, StreamNotResumableError
-from domain.jobs import Job, QueueMessage
-from domain.model import Cancelled, Complete, Event, Failed, Lease, Outcome, Status, StatusState, StreamInfo, Tier
+from domain.errors import ProviderUnavailableError, QueueError, QueueFullError, StreamNotResumableError
+from domain.jobs import DeadLetter, Job, QueueMessage
+from domain.model import (
+    Caller,
+    Cancelled,
+    Complete,
+    Event,
+    Failed,
+    Lease,
+    Outcome,
+    Status,
+    StatusState,
+    StreamInfo,
+    Tier,
+)
 from domain.services.replay import Replay
 from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
@@ -18,7 +30,11 @@ from ports.fleet import FleetEvent
 from tests.domain.fake_fleet import FakeFleet
 from tests.domain.parts import CALLER, TEXT, House, ask, context, read_all
 
-SCRIPTS = {"slow": Script(text_pieces(TEXT), delay=100.0), "paced": Script(text_pieces(TEXT), delay=1.0)}
+SCRIPTS = {
+    "slow": Script(text_pieces(TEXT), delay=100.0),
+    "paced": Script(text_pieces(TEXT), delay=1.0),
+    "late": Script(text_pieces(TEXT), first_delay=2.0),
+}
 
 
 class FleetQueue(MemoryMessageQueue):
@@ -44,12 +60,21 @@ class FleetQueue(MemoryMessageQueue):
 
 
 class Fencing(MemoryStreamLog):
-    """A log in which streams are another process's from a moment on."""
+    """A log in which streams are another process's from a moment on, which the fleet says of those without output."""
 
     fenced = False
+    refuses_ends = False
+    fleet: FakeFleet | None = None
+
+    async def settle(self, lease: Lease) -> None:
+        if self.refuses_ends and self.fleet is not None:
+            self.fleet.listeners[FleetEvent.TAKEN](lease.stream_id)
+            raise StreamNotResumableError("fenced")
 
     def append(self, lease: Lease, events: Sequence[Event]) -> None:
         if self.fenced:
+            if self.fleet is not None:
+                self.fleet.listeners[FleetEvent.TAKEN](lease.stream_id)
             raise StreamNotResumableError("fenced")
         super().append(lease, events)
 
@@ -166,13 +191,19 @@ async def test_what_waits_here_and_goes_elsewhere_is_silent_from_then_on() -> No
 
 async def test_what_runs_here_and_was_taken_over_stops_and_frees_its_own_slot() -> None:
     """S8: this process slept, and another has begun it again."""
-    house, service, queue = build(fleet := FakeFleet())
-    running = await service.open(ask("p/slow"), context("t1"))
+    house, service, queue = build(fleet := FakeFleet(), slots_in_all=1)
+    holder = await service.open(ask("p/slow"), context("t0"))
+    running = await service.open(ask("p/slow", "other"), context("t1"))
     await house.clock.advance(0)
+    fleet.listeners[FleetEvent.TAKEN](holder.info.stream_id)  # it never waited: nobody else can go on with it
+    await house.clock.advance(0)
+    holder.close()
+    await house.clock.advance(0)
+    assert (len(house.slots), house.demo.open) == (1, 1)
     fleet.listeners[FleetEvent.TAKEN](running.info.stream_id)
     await house.clock.advance(0)
     assert (len(house.generations), len(house.slots), house.demo.open) == (0, 0, 0)
-    assert not house.recorder.records
+    assert [record.thread_id for record in house.recorder.records] == ["t0"]
     assert queue.other is None
 
 
@@ -180,6 +211,7 @@ async def test_a_waiting_stream_that_is_not_ours_any_more_is_cancelled_where_it_
     """Q6: it was taken in the moment in which its caller left."""
     log = Fencing((clock := House().clock), max_bytes=2**24)
     house, service, _ = build(fleet := FakeFleet(), slots_in_all=1, log=log, clock=clock)
+    log.fleet = fleet
     holder = await service.open(ask("p/slow"), context("t1"))
     waits = await service.open(ask("p/ok"), context("t2"))
     late = await service.open(ask("p/ok", "late"), context("t3", grace=100.0))
@@ -195,6 +227,53 @@ async def test_a_waiting_stream_that_is_not_ours_any_more_is_cancelled_where_it_
     for attachment in (holder, late):
         attachment.close()
     await house.generations.aclose()
+
+
+@pytest.mark.parametrize("output", [False, True])
+async def test_who_wakes_up_with_an_event_that_the_log_refuses_settles_only_its_own_q3(output: bool) -> None:
+    """Fault 25, Q7: without output in the log the job went on elsewhere, and is settled and recorded there; else it
+    ended as lost, and nobody but this process knows what it cost."""
+    log = Fencing((clock := House().clock), max_bytes=2**24)
+    house, service, _ = build(fleet := FakeFleet(elsewhere=True), slots_in_all=1, log=log, clock=clock)
+    log.fleet = None if output else fleet
+    settled: list[int] = []
+    settle = house.admission.settle
+
+    async def counted(caller: Caller, reserved: int, used: int) -> None:
+        settled.append(used)
+        await settle(caller, reserved, used)
+
+    house.admission.settle = counted  # type: ignore[method-assign]
+    holder = await service.open(ask("p/slow"), context("t1"))
+    waits = await service.open(ask("p/late"), context("t2"))
+    await house.clock.advance(0)
+    fleet.elsewhere = False
+    holder.close()
+    await house.clock.advance(0)
+    assert house.demo.open == 1
+    log.fenced = True
+    await house.pass_time(12)
+    assert [record.outcome for record in house.recorder.records if record.thread_id == "t2"] == [Outcome.LOST] * output
+    assert len(settled) == 1 + output
+    assert (len(house.generations), len(house.slots), house.demo.open) == (0, 0, 0)
+    waits.close()
+
+
+async def test_a_whole_answer_that_the_log_refuses_is_another_process_s_to_give_q7() -> None:
+    """Fault 25: it woke up with all of it in its hands, and so at its end."""
+    log = Fencing((clock := House().clock), max_bytes=2**24)
+    house, service, _ = build(fleet := FakeFleet(), slots_in_all=1, log=log, clock=clock)
+    log.fleet = fleet
+    holder = await service.open(ask("p/slow"), context("t1"))
+    waits = await service.open(ask("p/ok"), context("t2"))
+    await house.clock.advance(0)
+    holder.close()
+    log.refuses_ends = True
+    await house.clock.advance(0)
+    assert {record.thread_id for record in house.recorder.records} == {"t1"}
+    assert (len(house.generations), len(house.slots)) == (0, 0)
+    assert fleet.cancelled == []
+    waits.close()
 
 
 async def test_it_is_taken_back_by_the_process_that_had_it_q7() -> None:
@@ -255,6 +334,44 @@ async def test_what_waited_and_failed_through_no_fault_of_its_own_is_kept_and_re
     with pytest.raises(QueueFullError):
         await replay.replay(poison.info.stream_id)
     assert await house.dead_letters.list() == [letter]
+
+
+class Failing(MemoryMessageQueue):
+    """A line that cannot be reached, or to which two operators come with the same letter."""
+
+    def __init__(self, house: House, *, away: bool) -> None:
+        super().__init__(10, 10)
+        self.house = house
+        self.away = away
+
+    async def put(self, message: QueueMessage) -> int | None:
+        if self.away:
+            raise QueueError("away")
+        await self.house.dead_letters.exhume("s_other")
+        return await super().put(message)
+
+
+@pytest.mark.parametrize("fails_at", ["log", "queue"])
+async def test_a_letter_is_lost_by_nothing_that_goes_wrong_with_its_replay_q7(fails_at: str) -> None:
+    log = Fencing((clock := House().clock), max_bytes=2**24)
+    house = House(log=log, clock=clock)
+    house.build()
+    letter = DeadLetter(await other_s_job(house), "failed", 3, 1.0)
+    await house.dead_letters.bury(letter)
+    log.fenced = fails_at == "log"
+    queue = MemoryMessageQueue(10, 10) if fails_at == "log" else Failing(house, away=True)
+    with pytest.raises((QueueError, StreamNotResumableError)):
+        await replay_of(house, queue).replay("s_other")
+    assert await house.dead_letters.list() == [letter]
+
+
+async def test_of_two_who_replay_a_letter_one_does_q7() -> None:
+    house = House()
+    house.build()
+    await house.dead_letters.bury(DeadLetter(await other_s_job(house), "failed", 3, 1.0))
+    queue = Failing(house, away=False)
+    assert await replay_of(house, queue).replay("s_other") is None
+    assert await queue.positions() == {}
 
 
 def replay_of(house: House, queue: MemoryMessageQueue) -> Replay:

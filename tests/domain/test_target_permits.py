@@ -1,13 +1,20 @@
 """Adaptive concurrency: calls of a target wait here, in a fair line, for as many others as it answers well."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
+from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
-from domain.errors import ProviderError, ProviderRateLimitedError, ProviderRequestError, ProviderUnavailableError
-from domain.model import CallContext, Caller, Complete, Event, Failed, Status, StatusState
+from domain.errors import (
+    ProviderError,
+    ProviderRateLimitedError,
+    ProviderRequestError,
+    ProviderUnavailableError,
+    StreamLogFullError,
+)
+from domain.model import CallContext, Caller, Complete, Event, Failed, Lease, Status, StatusState
 from domain.services import target_permits
 from domain.services.streams import Attachment, StreamService
 from domain.services.target_permits import TargetPermits
@@ -88,7 +95,7 @@ async def test_a_caller_with_many_calls_does_not_keep_another_waiting_for_them_q
     await ended(house, many)
 
 
-async def test_a_call_waits_no_longer_than_it_may_q6() -> None:
+async def test_a_call_waits_no_longer_than_it_may_q2() -> None:
     house = house_of({"slow": Script(PIECES, delay=6.0)})  # 24 s; who waits may wait for 20 s
     attachments = await opened(house, house.build(), "p/slow", "p/slow")
     await house.pass_time(30)
@@ -108,7 +115,7 @@ async def test_a_full_line_is_said_at_once_q1() -> None:
     await ended(house, attachments)
 
 
-async def test_who_leaves_the_line_frees_the_place_q2() -> None:
+async def test_who_leaves_the_line_frees_the_place_q6() -> None:
     house = house_of()
     service = house.build()
     first, second, third = await opened(house, service, *["p/slow"] * 3)
@@ -200,6 +207,55 @@ async def test_of_very_many_targets_an_idle_one_is_forgotten(monkeypatch: pytest
     assert reading(house, "") == 3
     await house.pass_time(1)
     await ended(house, attachments)
+
+
+class Choosy(MemoryStreamLog):
+    """A log that takes no status of one kind, of one stream, or of any."""
+
+    refuses: tuple[str, Status] | None = None
+
+    def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        if self.refuses is not None and self.refuses[0] in {"", lease.stream_id} and self.refuses[1] in events:
+            raise StreamLogFullError("full")
+        super().append(lease, events)
+
+
+def choosy_house() -> tuple[House, Choosy]:
+    house = House(scripts={"slow": SLOW}, permits=1)
+    house.log = log = Choosy(house.clock, max_bytes=2**24)
+    return house, log
+
+
+async def test_who_cannot_be_told_that_it_has_a_permit_gives_it_back_l6() -> None:
+    house, log = choosy_house()
+    service = house.build()
+    attachments = await opened(house, service, *["p/slow"] * 3)
+    log.refuses = (attachments[1].info.stream_id, Status(StatusState.STARTED))
+    await house.pass_time(6)
+    answers = await ended(house, attachments)
+    assert [type(events[-1]) for events in answers] == [Complete, Failed, Complete]
+
+
+async def test_who_cannot_be_told_that_it_waits_is_not_in_the_line_l6() -> None:
+    house, log = choosy_house()
+    service = house.build()
+    (first,) = await opened(house, service, "p/slow")
+    log.refuses = ("", Status(StatusState.QUEUED, 0))
+    (second,) = await opened(house, service, "p/slow")
+    assert reading(house, "_awaited") == 0
+    await house.pass_time(4)
+    answers = await ended(house, [first, second])
+    assert [type(events[-1]) for events in answers] == [Complete, Failed]
+
+
+async def test_who_gives_a_permit_back_is_not_troubled_by_another_s_stream_l6() -> None:
+    house, log = choosy_house()
+    service = house.build()
+    attachments = await opened(house, service, *["p/slow"] * 4)
+    log.refuses = (attachments[2].info.stream_id, Status(StatusState.QUEUED, 0))
+    await house.pass_time(9)
+    answers = await ended(house, attachments)
+    assert [type(events[-1]) for events in answers] == [Complete] * 4
 
 
 async def test_off_nothing_waits() -> None:

@@ -103,10 +103,10 @@ class StreamReader:
         assert len({event_id(block).rpartition(b"-")[0] for block in self.events}) == 1
 
 
-async def told(url: str, stream_id: str, dialect: str = NATIVE, after: str = "") -> list[bytes]:
+async def told(url: str, stream_id: str, dialect: str = NATIVE, after: str = "", *, seconds: float = 10) -> list[bytes]:
     """All blocks of one answer to a reader; one that is told to come back (S9) does so."""
     headers = {"Last-Event-ID": after} if after else {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while True:
             answer, body = await call(url, "GET", f"/v1/streams/{stream_id}{dialect}", headers=headers)
             assert answer.status == 200
@@ -116,6 +116,6 @@ async def told(url: str, stream_id: str, dialect: str = NATIVE, after: str = "")
             await asyncio.sleep(0.05)  # an EventSource would wait a second or more
 
 
-async def whole_log(url: str, stream_id: str, dialect: str = NATIVE) -> list[bytes]:
+async def whole_log(url: str, stream_id: str, dialect: str = NATIVE, *, seconds: float = 10) -> list[bytes]:
     """The stream from its beginning to its end."""
-    return [block for block in await told(url, stream_id, dialect) if event_id(block)]
+    return [block for block in await told(url, stream_id, dialect, seconds=seconds) if event_id(block)]

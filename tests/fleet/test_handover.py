@@ -5,6 +5,7 @@ import contextlib
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,12 @@ from adapters.redis.admission_keys import HOLDERS
 from tests.fleet.harness import Fleet, eventually, running_fleet
 from tests.fleet.http_client import call
 from tests.fleet.readers import StreamReader, whole_log
-from tests.fleet.worker import count, enlisted, worker
+from tests.fleet.worker import count, enlisted, recorded, worker
 from tests.redis_server import RedisServer
 
 WITHIN = 20.0
 """Seconds from a death to the end of what had not begun (Q8): a lease and a look."""
+LEASE = 15.0
 SLOTS = 2
 FIRST, SECOND = range(2)
 
@@ -51,6 +53,24 @@ def signal_all(fleet: Fleet, number: signal.Signals) -> None:
     """To each replica."""
     for replica in fleet.replicas:
         replica.process.send_signal(number)
+
+
+async def begun_by_a_worker(fleet: Fleet, tag: str) -> list[str]:
+    """So many jobs as there are slots, whose upstream calls a worker has begun and nobody has heard of."""
+    await enlisted(fleet)
+    async with held_slots(fleet):
+        jobs = [await fleet.begin(FIRST, f"{tag} {n}", model="late", max_tokens=1) for n in range(SLOTS)]
+        # Asleep, as any replica that looks in the moment when a slot comes free may serve what it has waiting.
+        signal_all(fleet, signal.SIGSTOP)
+
+    async def begun() -> bool:
+        return bool((await fleet.seen("late"))["open"] == SLOTS)
+
+    try:
+        await eventually(begun, 10.0)
+    finally:
+        signal_all(fleet, signal.SIGCONT)
+    return jobs
 
 
 async def at_rest(fleet: Fleet) -> None:
@@ -150,19 +170,7 @@ async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: 
     """Q7, Q8: killed before its jobs had any output, they are begun again, once; the readers notice nothing."""
     tag = f"worker {rng.random()}"
     with worker(narrow, STREAM_MAX_CONCURRENT=str(SLOTS)) as first:
-        await enlisted(narrow)
-        async with held_slots(narrow):
-            jobs = [await narrow.begin(FIRST, f"{tag} {n}", model="late", max_tokens=1) for n in range(SLOTS)]
-            # Asleep, as any replica that looks in the moment when a slot comes free may serve what it has waiting.
-            signal_all(narrow, signal.SIGSTOP)
-
-        async def begun() -> bool:
-            return bool((await narrow.seen("late"))["open"] == SLOTS)
-
-        try:
-            await eventually(begun, 10.0)
-        finally:
-            signal_all(narrow, signal.SIGCONT)
+        jobs = await begun_by_a_worker(narrow, tag)
         readers = [StreamReader(stream_id) for stream_id in jobs]
         following = [asyncio.create_task(reader.resume(narrow.url(FIRST))) for reader in readers]
         first.kill()
@@ -173,6 +181,41 @@ async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: 
         assert b"event: complete" in reader.terminal
     assert (await narrow.seen("late"))["requests"] == 2 * SLOTS
     await at_rest(narrow)
+
+
+async def test_a_worker_that_sleeps_with_a_job_for_two_leases_answers_nothing_when_it_wakes_q3_q7(
+    rng: random.Random, tmp_path: Path
+) -> None:
+    """Fault 25: another has served its job by then: one answer, one record, though it has a first event now."""
+    environ = {"STREAM_MAX_CONCURRENT": str(SLOTS), "STREAM_ORPHAN_GRACE": "60", "LOG_LEVEL": "info"}
+    log = tmp_path / "worker"
+    tag = f"asleep {rng.random()}"
+    with (
+        RedisServer() as redis,
+        running_fleet(redis, count=2, environ=environ) as fleet,
+        worker(fleet, log, **environ) as asleep,
+    ):
+        jobs = await begun_by_a_worker(fleet, tag)
+        asleep.send_signal(signal.SIGSTOP)
+        woken = asyncio.get_running_loop().time() + 2 * LEASE
+        async with asyncio.timeout(WITHIN + 10):
+            logs = await asyncio.gather(*(whole_log(fleet.url(FIRST), one, seconds=WITHIN + 10) for one in jobs))
+        assert all(b"event: complete" in one[-1] for one in logs)
+        await asyncio.sleep(max(0.0, woken - asyncio.get_running_loop().time()))
+        asleep.send_signal(signal.SIGCONT)
+
+        async def hung_up() -> bool:
+            return bool((await fleet.seen("late"))["open"] == 0)
+
+        await eventually(hung_up, 10.0)
+        await asyncio.sleep(1.0)
+        asleep.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(asleep.wait, 10) == 0
+        assert [await whole_log(fleet.url(SECOND), one) for one in jobs] == logs
+        assert (await fleet.seen("late"))["requests"] == 2 * SLOTS
+        lines = recorded(log.read_text(), *(replica.log() for replica in fleet.replicas))
+        assert lines == dict.fromkeys(jobs, 1)
+        await at_rest(fleet)
 
 
 async def test_a_worker_ends_when_it_is_told_to(narrow: Fleet) -> None:

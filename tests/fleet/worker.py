@@ -1,9 +1,13 @@
 """`headgate worker` in processes of their own, beside a fleet."""
 
 import contextlib
+import json
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.fleet.harness import ENVIRON, Fleet, eventually
 
@@ -14,19 +18,33 @@ async def count(fleet: Fleet, command: str, key: str) -> int:
 
 
 @contextlib.contextmanager
-def worker(fleet: Fleet, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`headgate worker` beside this fleet."""
+def worker(fleet: Fleet, log: Path | None = None, /, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`headgate worker` beside this fleet, which writes at the end of `log`."""
     settings = {**ENVIRON, "OPENAI_BASE_URL": fleet.upstream, "REDIS_URL": fleet.redis.url, **environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints", "worker"], env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        output, _ = process.communicate()
-        assert b"Traceback" not in output, output[-3000:].decode()
+    with tempfile.NamedTemporaryFile(prefix="headgate-worker-") as own:
+        path = log or Path(own.name)
+        with path.open("ab") as output:
+            command = [sys.executable, "-m", "entrypoints", "worker"]
+            process = subprocess.Popen(command, env=settings, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            said = path.read_bytes()
+            assert b"Traceback" not in said, said[-3000:].decode()
+
+
+def request_lines(*logs: str) -> list[dict[str, object]]:
+    """The line of each request in these logs (LOG_LEVEL info)."""
+    lines = (json.loads(line) for log in logs for line in log.splitlines() if line.endswith("}"))
+    return [line for line in lines if line.get("event") == "request"]
+
+
+def recorded(*logs: str, by: str = "stream_id") -> Counter[str]:
+    """How many of them there are, by one of their fields."""
+    return Counter(str(line[by]) for line in request_lines(*logs))
 
 
 async def enlisted(fleet: Fleet, workers: int = 1) -> None:

@@ -1,7 +1,8 @@
 -- Takes the message whose turn it is, by deficit round robin over tenants (see domain/fair_line.py), and a slot
 -- for it. If it is another process's, that one is told to look; if it does not, or is dead, or a worker asks, the
 -- message is taken from it, and its stream with it: a new fence, so that whoever had it can append nothing any more.
--- Tenants that have all the slots that they may have are passed over.
+-- Tenants that have all the slots that they may have are passed over, and so is a message that cannot be taken from a
+-- process that is told and does not look.
 -- KEYS: messages, ring, deficits, owners, slots, taken, due, told, workers
 -- ARGV: asking process, quantum (the largest cost), prefix of lines, of processes, of the tenants' slots, of jobs, of
 --       metas, of logs, kept ms of a process, slots in all, lease ms of a slot, lease ms of a stream, kept ms of a
@@ -36,13 +37,20 @@ local function tell(process, signal, text)
   redis.call('PEXPIRE', ARGV[4] .. process, ARGV[9])
 end
 
--- Whether the message may be taken from this living process: it was told, and has not looked since.
+local worker = redis.call('ZSCORE', KEYS[9], me)
+
+-- Whether this living process was told of a slot, and has not looked since.
 local function overdue(owner)
-  if redis.call('ZSCORE', KEYS[9], me) then return true end
   local told = redis.call('HGET', KEYS[8], owner)
-  if not told then redis.call('HSET', KEYS[8], owner, now) end
-  redis.call('PEXPIRE', KEYS[8], ARGV[9])
   return told and now - told >= tonumber(ARGV[15])
+end
+
+-- Whether the message may be taken from this living process; if not, it is told.
+local function yields(owner, job)
+  if job and (worker or overdue(owner)) then return true end
+  redis.call('HSETNX', KEYS[8], owner, now)
+  redis.call('PEXPIRE', KEYS[8], ARGV[9])
+  return false
 end
 
 -- The stream is the asking process's from now on; its new fence.
@@ -78,13 +86,14 @@ while left > 0 do
     local deficit = tonumber(redis.call('HGET', KEYS[3], tenant) or 0)
     local slots = ARGV[5] .. tenant
     redis.call('ZREMRANGEBYSCORE', slots, 0, now)
-    if not passed[tenant] and redis.call('ZCARD', slots) < tonumber(limit) then
+    local asleep = owner ~= me and not job and overdue(owner)
+    if not passed[tenant] and not asleep and redis.call('ZCARD', slots) < tonumber(limit) then
       if redis.call('HSETNX', KEYS[3], 'visited ' .. tenant, 1) == 1 then
         deficit = math.min(deficit, quantum) + quantum * weight
         redis.call('HSET', KEYS[3], tenant, deficit)
       end
       if tonumber(cost) <= deficit then
-        if owner ~= me and (ARGV[16] == '1' or (alive(owner) and not (overdue(owner) and job))) then
+        if owner ~= me and (ARGV[16] == '1' or (alive(owner) and not yields(owner, job))) then
           if alive(owner) then tell(owner, 'slot', id) end
           return false
         end
@@ -102,7 +111,8 @@ while left > 0 do
         local holder = fence == 0 and id or id .. '.' .. fence
         for _, key in ipairs({KEYS[5], slots}) do
           redis.call('ZADD', key, now + ARGV[11], holder)
-          redis.call('PEXPIRE', key, 2 * ARGV[11])
+          -- Not less than it has: others hold leases in it that are longer.
+          if redis.call('PTTL', key) < 2 * ARGV[11] then redis.call('PEXPIRE', key, 2 * ARGV[11]) end
         end
         local wait, cancelled = tonumber(deadline) - now, known[4] and 1 or 0
         return {id, fence, taken, wait, cancelled, tonumber(cost), tonumber(weight), tonumber(limit), fence > 0 and job}
