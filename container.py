@@ -117,11 +117,7 @@ def _longest_line(settings: Settings) -> int:
 
 def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
     tiers = ByTier(settings.tiers)
-
-    def tier(caller: Caller) -> Tier:
-        return tiers[caller.tier]
-
-    return tier
+    return lambda caller: tiers[caller.tier]
 
 
 def _slots(settings: Settings, clock: Clock, client: RedisClient | None) -> Slots:

@@ -38,10 +38,10 @@ STALE = 0.75
 REQUESTS = 20
 
 BUDGET = {
-    "hit": 384,
-    "answer": 1_845,
-    "event": 23,
-    "parsed event": 11,
+    "hit": 405,
+    "answer": 1_770,
+    "event": 21,
+    "parsed event": 10,
     "admitted": 76,
     "refused": 30,
     "leased": 17,

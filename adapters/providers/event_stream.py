@@ -72,8 +72,9 @@ class EventStreamParser:
         end = chunk.rfind(b"\n\n") + 2
         if end > 1 and chunk.startswith(b"data: "):
             pieces = chunk[6 : end - 2].split(b"\n\ndata: ")
-            # If every block is one data line, the two that end each of them are all line ends that there are.
-            if chunk.count(b"\n", 0, end) == 2 * len(pieces):
+            # If every block is one data line, none of these pieces has a line end in it. Joined, as counting goes byte
+            # by byte.
+            if b"\n" not in b"".join(pieces):
                 messages = pieces if chunk.isascii() else [_utf8(piece) for piece in pieces]
                 chunk = chunk[end:]
         if chunk:
