@@ -98,9 +98,10 @@ class Progress:
                 if not kind.plain:
                     for _ in same:
                         self._note(kind)
-                elif self.choices == 1:
+                else:
                     self.usual = kind
         if self.choices > 1:
+            self.usual = None  # each is looked at
             self.spoken |= {kind.choice for kind in kinds if type(kind) is Shape}
 
     def _note(self, shape: Shape) -> None:

@@ -241,6 +241,7 @@ class StreamService:
             await self._admission.leave(ticket)
             await self._admission.settle(caller, reserved, 0)
         except BaseException:
+            joined.on_close = None  # the refusal is the request's record
             joined.close()
             raise
         return joined

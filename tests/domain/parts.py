@@ -67,6 +67,7 @@ class House:
     """Concurrency is adaptive, up to this."""
     line_depth: int = 100
     queue: MessageQueue = field(default_factory=lambda: MemoryMessageQueue(10, 10))
+    limits: type[MemoryLimiter] = MemoryLimiter
 
     def build(self) -> StreamService:
         """The service, its parts in the attributes."""
@@ -78,7 +79,7 @@ class House:
         self.board = MemoryBreakerBoard(clock)
         self.slots = MemorySlots(self.slots_in_all, lambda _: 100)
         self.l1 = MemoryCache(clock, max_bytes=2**20, max_entries=100, max_entry_bytes=2**20)
-        self.limiter = limiter = MemoryLimiter(clock, {"default": Tier(1000, self.tokens_per_minute, 100)})
+        self.limiter = limiter = self.limits(clock, {"default": Tier(1000, self.tokens_per_minute, 100)})
         log = self.log or MemoryStreamLog(clock, max_bytes=2**24)
         self.the_log = log
         cache = AnswerCache(self.tracker, self.policy, self.l1, self.l2)
