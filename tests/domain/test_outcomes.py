@@ -17,7 +17,7 @@ from domain.errors import (
 from domain.jobs import QueueMessage
 from domain.model import Cost, Outcome
 from tests.domain.parts import CALLER, TEXT, House, ask, context
-from tests.domain.test_generations import losing
+from tests.domain.test_lost_streams import losing
 
 SLOW = {"slow": Script(text_pieces(TEXT), delay=9.0)}
 
