@@ -44,8 +44,8 @@ class Progress:
     batches: int = 0
     gaps: list[int] = field(default_factory=lambda: [0] * (len(GAP_BOUNDS) + 1))
     characters: int = 0
-    usual: Shape | None = None
-    """Of the deltas that were only text."""
+    usual: Kind | None = None
+    """The shape of the last delta that was only text."""
     beyond_text: bool = False
     """Whether a tool was called, or something was said that only the provider's own JSON holds."""
     finish_reason: str | None = None
@@ -94,12 +94,11 @@ class Progress:
         """At each shape among these deltas."""
         self.characters += len("".join(texts))
         for kind, same in groupby(kinds):  # most of them have the same one
-            if type(kind) is Shape:
-                if not kind.plain:
-                    for _ in same:
-                        self._note(kind)
-                else:
-                    self.usual = kind
+            if type(kind) is Shape and not kind.plain:
+                for _ in same:
+                    self._note(kind)
+            else:
+                self.usual = kind
         if self.choices > 1:
             self.usual = None  # each is looked at
             self.spoken |= {kind.choice for kind in kinds if type(kind) is Shape}
