@@ -89,6 +89,18 @@ def encode_events(events: Sequence[Event]) -> bytes:
 
 
 def _encode(given: Events[Event] | Answer) -> bytes:
+    kinds = given.kinds
+    if len(kinds) == 1 and type(kinds[0]) is Shape:  # one token: what most appends are
+        rows: list[Any] = [(given.texts, *kinds[0])]
+    else:
+        rows = _rows(given)
+    try:
+        return _ENCODER.encode(rows)
+    except UnicodeEncodeError:
+        return _ENCODER.encode([_loose(row) for row in rows])
+
+
+def _rows(given: Events[Event] | Answer) -> list[Any]:
     rows: list[Any] = []
     first = 0
     for kind, same in groupby(given.kinds):
@@ -98,10 +110,7 @@ def _encode(given: Events[Event] | Answer) -> bytes:
         else:
             rows += [_row(kind)] * (end - first)
         first = end
-    try:
-        return _ENCODER.encode(rows)
-    except UnicodeEncodeError:
-        return _ENCODER.encode([_loose(row) for row in rows])
+    return rows
 
 
 def decode_events(data: bytes | memoryview, known: Shape | None = None) -> Events[Event]:

@@ -16,7 +16,8 @@ from adapters.redis.errors import RedisClientError
 from adapters.redis.event_codec import encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
-from domain.events import Events
+from domain.delta import Shape
+from domain.events import Events, Kind
 from domain.model import TERMINAL, Complete, Event, Failed, Status
 from ports.clock import Clock
 
@@ -36,11 +37,11 @@ APPEND = Script("stream_append")
 WATCH = Script("stream_watch")
 
 
-def _closes(events: Events[Event]) -> int:
+def _closes(kinds: list[Kind]) -> int:
     """What these events do to their stream, as the script wants to know it."""
-    if not events:
+    if not kinds or type(kinds[-1]) is Shape:
         return 0
-    last = events.kinds[-1]
+    last = kinds[-1]
     if isinstance(last, TERMINAL):
         return 2 if isinstance(last, Complete) else 1
     # Who waits is told so before anything else: if the last is a status, all are.
@@ -94,7 +95,7 @@ class StreamAppender:
         """Takes events: readers see them when the log has them, or at once while it cannot be written."""
         mirror.take_in(events)
         if not mirror.resumable:
-            self._show(mirror, len(events))
+            self._show(mirror, len(events.kinds))
         self._submit(mirror)
 
     async def run(self) -> None:
@@ -134,7 +135,7 @@ class StreamAppender:
 
     def adopt(self, mirror: StreamMirror) -> None:
         """Goes on with another process's stream: all that its log has is here."""
-        mirror.acked, mirror.acked_at = len(mirror.events), self._clock.monotonic()
+        mirror.acked, mirror.acked_at = len(mirror.events.kinds), self._clock.monotonic()
         mirror.owned = True
         self.begin(mirror)
 
@@ -147,7 +148,7 @@ class StreamAppender:
 
     async def _fly(self) -> None:
         """One round trip for the streams that have something to write, or a lease to renew."""
-        flight: list[tuple[StreamMirror, int]] = []
+        flight: list[StreamMirror] = []
         keys: list[str] = []
         args: list[str | bytes | int] = [*self._head]
         size = 0
@@ -156,22 +157,22 @@ class StreamAppender:
                 break
             del self._dirty[mirror]
             events = mirror.unsent()
-            payload = encode_events(events) if events else b""
-            closes = _closes(events)
+            count = len(events.kinds)
+            payload = encode_events(events) if count else b""
             info = b"" if mirror.acked else encode_info(mirror.info)
             keys += (mirror.meta_key, mirror.log_key)
-            args += (mirror.fence, mirror.acked, len(events), closes, payload, info)
-            flight.append((mirror, mirror.acked + len(events)))
+            args += (mirror.fence, mirror.acked, count, _closes(events.kinds), payload, info)
+            flight.append(mirror)
             size += len(payload)
         try:
             replies = await self._client.evalsha(APPEND, keys, args, timeout=HOT_SECONDS)
         except RedisClientError:
             # Sent or not: a log that has passed the position leaves a repeated append out.
-            for mirror, _ in flight:
+            for mirror in flight:
                 self._degrade(mirror)
             return
         assert isinstance(replies, list)  # noqa: S101 - for the type checker
-        for (mirror, _), reply in zip(flight, replies, strict=True):
+        for mirror, reply in zip(flight, replies, strict=True):
             self._answered(mirror, reply if isinstance(reply, int) else REFUSED)
 
     def _answered(self, mirror: StreamMirror, reply: int) -> None:
@@ -185,8 +186,9 @@ class StreamAppender:
             self._refused(mirror)
         else:
             mirror.acked, mirror.acked_at = reply, now
-            if reply > len(mirror.events):
-                self._show(mirror, reply - len(mirror.events))
+            shown = len(mirror.events.kinds)
+            if reply > shown:
+                self._show(mirror, reply - shown)
             if reply < mirror.length:
                 self._submit(mirror)
             else:
@@ -211,7 +213,7 @@ class StreamAppender:
             self._refused(mirror)
             return
         mirror.resumable = False
-        self._show(mirror, len(mirror.pending))
+        self._show(mirror, len(mirror.pending.kinds))
 
     def _show(self, mirror: StreamMirror, count: int) -> None:
         if mirror.show(count):

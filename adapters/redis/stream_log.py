@@ -137,16 +137,17 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
 
     def append(self, lease: Lease, events: Sequence[Event]) -> None:
         """Takes the events for the next round trip."""
-        mirror = self._store.get(lease.stream_id)
-        if mirror is None or not mirror.owned or mirror.closed or lease.fence != mirror.fence:
+        stream_id, fence = lease
+        mirror = self._store.find(stream_id)
+        if mirror is None or not mirror.owned or mirror.closed or fence != mirror.fence:
             raise StreamNotResumableError("The stream is closed, or no longer this producer's.")
-        if mirror.pending and isinstance(mirror.pending.kinds[-1], TERMINAL):
+        pending = mirror.pending.kinds
+        if pending and isinstance(pending[-1], TERMINAL):
             raise StreamNotResumableError("The stream has its end already.")
-        if not events:
-            return
         given = columns(events)
-        self._store.reserve(mirror, given)
-        self._appender.append(mirror, given)
+        if given.kinds:
+            self._store.reserve(mirror, given)
+            self._appender.append(mirror, given)
 
     async def settle(self, lease: Lease) -> None:
         """Waits for one round trip, or two; at most as long as the client waits for Redis."""

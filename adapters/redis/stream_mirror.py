@@ -113,7 +113,7 @@ class StreamMirror(MemoryStream):
 
     async def settle(self) -> None:
         """Returns when nothing is pending. The client's deadlines bound that: then all is shown, in the log or not."""
-        if self.pending:
+        if self.pending.kinds:
             if self.settled is None:
                 self.settled = asyncio.get_running_loop().create_future()
             await asyncio.shield(self.settled)
