@@ -111,6 +111,7 @@ async def requests_total(replica: Replica) -> Counter[str]:
     return counts
 
 
+@pytest.mark.timeout(900)  # the long form takes seven minutes
 async def test_whatever_happens_each_request_ends_once_and_nothing_is_left_taken_l6_q3(
     narrow: Fleet, rng: random.Random, seconds: float, tmp_path: Path
 ) -> None:
