@@ -15,8 +15,8 @@ from tests.service import Running, running
 
 WHOLE = "".join(f" tok{number}" for number in range(1, 61))
 ENVIRON = {
-    "STREAM_FIRST_EVENT_TIMEOUT": "0.3",
-    "STREAM_IDLE_TIMEOUT": "0.3",
+    "STREAM_FIRST_EVENT_TIMEOUT": "0.6",
+    "STREAM_IDLE_TIMEOUT": "0.6",
     "RETRY_BASE_DELAY": "0.02",
     "RETRY_MAX_DELAY": "2",
     "CB_FAILURE_THRESHOLD": "50",

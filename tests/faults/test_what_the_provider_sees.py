@@ -17,7 +17,7 @@ AT_ONCE = 1.0
 @pytest.mark.parametrize(
     ("fault", "earliest", "latest"),
     [
-        ("stall-20", 0.25, 2.0),  # the idle timeout is 0.3
+        ("stall-20", 0.5, 2.0),  # the idle timeout is 0.6
         ("broken-json", 0.0, AT_ONCE),  # which goes on sending
         ("error-midway", 0.0, AT_ONCE),  # which waits for a hang-up
         ("cut-40", None, None),  # these two end by themselves
