@@ -47,6 +47,7 @@ def loads(*, short: bool, descriptors: int) -> dict[str, Load]:
         Load("paced-1", "1 stream, 50 tokens/s", 1, 12, 20_000, warm=1),
         Load("paced-64", "64 streams, 50 tokens/s", 64, 128, 20_000, SECOND, warm=8),
         Load("paced-512", "512 streams, 50 tokens/s", 512, 1_024, 20_000, 4 * SECOND, warm=8),
+        Load("workers", "100-token answers in one piece, 64 connections", 64, 4_000 // part),
         Load("open", f"{opened} streams at 1 token/s", opened, opened, SECOND, 20 * SECOND, tokens=30, warm=1),
     ]
     return {load.name: load for load in found}
@@ -62,8 +63,9 @@ def cells(given: list[str]) -> list[tuple[str, Gateway, Gateway | None]]:
     rows += [("coalesced", memory, NGINX), ("coalesced", redis, NGINX)]
     rows += [(name, memory, NGINX) for name in ("paced-1", "paced-64", "paced-512", "open")]
     for count in (1, 2):
-        name = f"Headgate, Redis, {count} worker(s), two cores"
-        rows.append(("burst", headgate(name, redis=True, workers=count, cores="0,1"), None))
+        # With a core each they would take it from the load, the upstream and Redis.
+        name = f"Headgate, Redis, {count} worker(s), each a quarter of a core"
+        rows.append(("workers", headgate(name, redis=True, workers=count, share=0.25), None))
     for peer in peers(given):
         rows += [("burst", peer, NGINX), ("paced", peer, NGINX)]
     return rows

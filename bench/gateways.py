@@ -47,6 +47,8 @@ class Gateway:
     model: str = "mock"
     redis: bool = False
     cores: str = "0"
+    share: float = 1.0
+    """Of a core, that each of its processes gets."""
     prepare: Callable[[Path, int, int], None] = lambda _folder, _up, _port: None
 
     @contextlib.contextmanager
@@ -82,14 +84,14 @@ NGINX = Gateway("nginx, relaying", "nginx -c {DIR}/nginx.conf", prepare=_write_p
 NGINX_STATIC = Gateway("nginx, a static file", "nginx -c {DIR}/nginx.conf", prepare=_write_static)
 
 
-def headgate(name: str, *, redis: bool = False, workers: int = 1, cores: str = "0", **environ: str) -> Gateway:
+def headgate(name: str, *, redis: bool = False, workers: int = 1, share: float = 1.0, **environ: str) -> Gateway:
     """Headgate from this checkout."""
     more = f" --workers {workers}" if workers > 1 else ""
     command = f"{shlex.quote(sys.executable)} -m entrypoints serve --port {{PORT}}{more}"
     base = {**_HEADGATE, "OPENAI_BASE_URL": "http://127.0.0.1:{UP}/v1", **environ}
     if redis:
         base["REDIS_URL"] = "redis://127.0.0.1:{REDIS}/0"
-    return Gateway(name, command, base, "openai/mock", redis, cores)
+    return Gateway(name, command, base, "openai/mock", redis, share=share)
 
 
 def _write_litellm(folder: Path, up: int, _port: int) -> None:

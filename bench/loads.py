@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.gateways import Gateway
 from bench.processes import free_port, running, usage
+from bench.throttle import throttled, workers
 
 SETTLE_SECONDS = 1.5
 TOKENS = 100
@@ -52,7 +53,8 @@ def measured(load: Load, gateway: Gateway, programs: Path, folder: Path, redis: 
         idle = usage(pid)
         _send(programs, port, gateway.model, 8, load.warm, 0, same=load.served.startswith("hit"))
         served, before = _served(port), usage(pid)
-        seen = _send(programs, port, gateway.model, load.streams, load.requests, load.ramp, same=load.same)
+        with throttled(workers(pid), gateway.share):
+            seen = _send(programs, port, gateway.model, load.streams, load.requests, load.ramp, same=load.same)
         after = usage(pid)
         _check(load, served, _served(port))
     cpu = after.cpu - before.cpu

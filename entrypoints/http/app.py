@@ -75,14 +75,13 @@ def dialect_of(request: Request) -> Dialect:
 async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, SSEBaseError):
         raise error
-    dialect = dialect_of(request)
-    response = error_response(failed(error), dialect, thread_id(request))
+    dialect, more = dialect_of(request), {}
     if isinstance(error, RateLimitError):
         verdict = refusal(error.details)
-        response.headers.update(limit_headers(verdict))
+        more = limit_headers(verdict)
         if dialect is Dialect.OPENAI:
-            response.headers.update(openai_limit_headers(verdict))
-    return response
+            more |= openai_limit_headers(verdict)
+    return error_response(failed(error), dialect, thread_id(request), more)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
@@ -91,9 +90,8 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         raise error
     code = _HTTP_CODES.get(error.status_code, RequestValidationError.code)
     failure = Failed(code, str(error.detail), retryable=False)
-    response = error_response(failure, dialect_of(request), thread_id(request), status=error.status_code)
-    response.headers.update(error.headers or {})
-    return response
+    more = error.headers or {}
+    return error_response(failure, dialect_of(request), thread_id(request), more, status=error.status_code)
 
 
 async def _answer_nobody(_request: Request, _error: Exception) -> Response:

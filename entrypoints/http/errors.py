@@ -1,7 +1,8 @@
 """Errors as HTTP: one table from class to status, and the error body of each door."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -88,13 +89,20 @@ def family(root: type[SSEBaseError]) -> Iterator[type[SSEBaseError]]:
 BY_CODE: dict[str, Row] = {cls.code: row for cls, row in TABLE.items()}
 
 
-def error_response(failed: Failed, dialect: Dialect, thread_id: str, *, status: int | None = None) -> Response:
-    """The answer to a request that failed before its stream began, in the caller's dialect.
+def error_response(
+    failed: Failed,
+    dialect: Dialect,
+    thread_id: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    status: int | None = None,
+) -> Response:
+    """The answer to a request that failed before its stream began, in the caller's dialect, with `more` headers.
 
     `status` is for errors that have no class of ours and no row: what the framework itself refuses.
     """
     row = BY_CODE.get(failed.code, TABLE[SSEBaseError]) if status is None else Row(status, INVALID)
-    headers = {"X-Thread-ID": thread_id, "X-Should-Retry": "true" if failed.retryable else "false"}
+    headers = {"X-Thread-ID": thread_id, "X-Should-Retry": "true" if failed.retryable else "false", **more}
     if failed.retry_after is not None:
         headers["Retry-After"] = str(max(1, -int(-failed.retry_after // 1)))
     if row.status == HTTPStatus.UNAUTHORIZED:

@@ -71,6 +71,8 @@ async def _respond(response: Response, scope: Scope, receive: Receive, send: Sen
     if direct is None:
         await response(scope, receive, send)
         return
+    if type(response) is Response and direct.respond(response.status_code, response.raw_headers, bytes(response.body)):
+        return
     direct.cork()
     try:
         await response(scope, receive, send)

@@ -2,14 +2,15 @@
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 DIRECT = "headgate.direct"
 """The ASGI extension under which a request has its `DirectWriter`."""
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+CLOSE = b"connection: close\r\n"
 
 
 class Cork:
@@ -86,6 +87,37 @@ class DirectWriter:
     def begin(self, headers: Mapping[str, str], more: bytes) -> bool:
         """The head of a 200 whose body comes in chunks: these headers, and `more` lines of them. False, and nothing was
         written, if ASGI has to do it. Raises `RuntimeError` for a header with a line end in it."""
+        cycle = self._unbegun()
+        if cycle is None:
+            return False
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if not lines.count("\r") == lines.count("\n") == len(headers):
+            raise RuntimeError("a header with a line end in it")
+        cycle.response_started = cycle.chunked_encoding = True
+        cycle.waiting_for_100_continue = False
+        last = CHUNKED if cycle.keep_alive else CLOSE + CHUNKED
+        own = _lines(cycle.default_headers)
+        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b%b" % (own, lines.encode("latin-1"), more, last))
+        return True
+
+    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """A whole response. False, and nothing was written, if ASGI has to do it: it has a say in the connection, in
+        bodies of no stated length, and in headers with a line end in them."""
+        cycle, lines = self._unbegun(), _lines(headers)
+        if cycle is None or not lines.count(b"\r") == lines.count(b"\n") == len(headers):
+            return False
+        if b"content-length: %d\r\n" % len(body) not in lines or b"connection: " in lines:
+            return False
+        cycle.response_started, cycle.chunked_encoding = True, False
+        cycle.waiting_for_100_continue = False
+        last = b"\r\n" if cycle.keep_alive else CLOSE + b"\r\n"
+        own = _lines(cycle.default_headers)
+        cycle.transport.write(b"%b%b%b%b%b" % (STATUS_LINE[status], own, lines, last, body))
+        self._complete(cycle)
+        return True
+
+    def _unbegun(self) -> RequestResponseCycle | None:
+        """The cycle, if a response can begin here."""
         cycle = self._cycle()
         if (
             cycle is None
@@ -95,16 +127,8 @@ class DirectWriter:
             or cycle.access_log
             or cycle.scope["method"] == "HEAD"
         ):
-            return False
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if not lines.count("\r") == lines.count("\n") == len(headers):
-            raise RuntimeError("a header with a line end in it")
-        cycle.response_started = cycle.chunked_encoding = True
-        cycle.waiting_for_100_continue = False
-        defaults = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
-        last = CHUNKED if cycle.keep_alive else b"connection: close\r\n" + CHUNKED
-        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b%b" % (defaults, lines.encode("latin-1"), more, last))
-        return True
+            return None
+        return cycle
 
     def finish(self) -> bool:
         """The end of the body. False, and nothing was written, if ASGI has to do it."""
@@ -112,12 +136,16 @@ class DirectWriter:
         if cycle is None or not self.write(b""):
             return False
         cycle.transport.write(b"0\r\n\r\n")
+        self._complete(cycle)
+        return True
+
+    @staticmethod
+    def _complete(cycle: RequestResponseCycle) -> None:
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
-        return True
 
     def write(self, body: bytes) -> bool:
         """One piece as an HTTP chunk. False, and nothing was written, unless the head is out, the client takes what it
@@ -159,3 +187,7 @@ class HeadgateProtocol(HttpToolsProtocol):
             direct = cast("DirectWriter", cycle.scope.get("extensions", {}).get(DIRECT))
             if direct.gone is not None:
                 direct.gone()
+
+
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
