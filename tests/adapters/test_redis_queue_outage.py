@@ -72,7 +72,8 @@ async def test_when_redis_is_back_each_who_waits_is_in_the_line_once_q9(
         await until(lambda: client.healthy, 10.0)
     places = {name: ahead for ahead, name in enumerate(names)}
     async with asyncio.timeout(10.0):
-        while await queue.positions() != places:  # a look that takes longer than its deadline tells nothing
+        # A look that takes longer than its deadline tells nothing.
+        while await queue.positions() != places:  # noqa: ASYNC110 - what is waited for lies in Redis
             await asyncio.sleep(0.005)
     for _ in range(2):
         await queue.positions()
