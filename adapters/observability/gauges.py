@@ -62,6 +62,7 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_event_loop_lag_seconds": GaugeRow(
             "The longest that the event loop was held up since the last scrape.", "livemax"
         ),
+        "headgate_event_loop_blocks": GaugeRow("Times that the event loop was blocked for 2 s or longer so far."),
         STAGE_SECONDS: GaugeRow("Time in a stage of sampled requests.", "livemax", ("stage", "quantile")),
         STAGE_COUNT: GaugeRow("Times of a stage behind its quantiles.", "livesum", ("stage",)),
     }
