@@ -87,7 +87,7 @@ class LoopWatchdog(Occupancy):
             "the event loop is blocked",
             task=None if task is None else task.get_name(),
             coroutine=None if task is None else getattr(task.get_coro(), "__qualname__", None),
-            stack=_places(frame),
+            where=_places(frame),
         )
 
 

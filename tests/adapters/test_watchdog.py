@@ -47,8 +47,8 @@ async def test_a_block_is_told_once_with_the_task_and_its_place() -> None:
         assert (line["event"], line["level"]) == ("the event loop is blocked", "error")
         assert line["task"] == "import of invoices"
         assert line["coroutine"].endswith(".culprit")
-        assert len(line["stack"]) == FRAMES
-        assert any(place.startswith(f"{__name__}:") and place.endswith(" looks") for place in line["stack"])
+        assert len(line["where"]) == FRAMES
+        assert any(place.startswith(f"{__name__}:") and place.endswith(" looks") for place in line["where"])
         assert "sk-planted" not in log.getvalue()
 
         await asyncio.sleep(0)
@@ -60,6 +60,13 @@ async def test_a_block_is_told_once_with_the_task_and_its_place() -> None:
         assert [line["event"] for line in lines(log)][1:] == ["the event loop goes on"]
 
 
+async def test_the_console_takes_its_line_too() -> None:
+    log = configured(log_format="console")
+    with LoopWatchdog(NEVER) as watchdog:
+        looks(watchdog, BLOCKED_LOOKS + 1)
+        assert __name__ in log.getvalue()
+
+
 async def test_a_callback_that_blocks_has_no_task_but_a_place() -> None:
     log = configured()
     with LoopWatchdog(NEVER) as watchdog:
@@ -67,7 +74,7 @@ async def test_a_callback_that_blocks_has_no_task_but_a_place() -> None:
         await asyncio.sleep(0)
         (line,) = lines(log)
         assert (line["task"], line["coroutine"]) == (None, None)
-        assert any(place.endswith(" looks") for place in line["stack"])
+        assert any(place.endswith(" looks") for place in line["where"])
 
 
 async def test_what_is_slow_but_goes_on_is_no_block() -> None:

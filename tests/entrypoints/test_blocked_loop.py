@@ -31,7 +31,7 @@ async def test_a_block_of_the_loop_is_named_counted_and_makes_it_unready_meanwhi
         assert (await service.client.get("/livez")).status_code == 200
         (told,) = [line for line in lines(log) if line["event"] == "the event loop is blocked"]
         assert (told["task"], told["coroutine"]) == ("the culprit", "defect")
-        assert told["stack"][0].startswith(f"{__name__}:")
+        assert told["where"][0].startswith(f"{__name__}:")
         assert (await scraped(service))["headgate_event_loop_blocks"] == 1
         async with asyncio.timeout(5):
             while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - it is told by nothing else
