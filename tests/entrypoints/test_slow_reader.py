@@ -62,6 +62,7 @@ async def ask(service: Running, number: int) -> list[float]:
 
 
 async def test_a_reader_that_stops_reading_is_cut_and_may_resume_s11() -> None:
+    """Fault 39, two of them."""
     provider = DemoProvider("demo", SystemClock(), SCRIPTS)
     environ = {"STREAM_SEND_TIMEOUT": "1", "STREAM_ORPHAN_GRACE": "30", "STREAM_MAX_CONCURRENT_PER_CALLER": "100"}
     async with running(environ, llm={"demo": provider}) as service:
