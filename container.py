@@ -391,6 +391,7 @@ class Container(containers.DeclarativeContainer):
         queue,
         stream_log,
         cache,
+        l2_cache,
         limiter,
         breaker_board,
         permits,
