@@ -53,7 +53,7 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_stream_log_bytes": GaugeRow("Bytes of the streams that are kept."),
         "headgate_cache_entries": GaugeRow("Answers in the cache of the process."),
         "headgate_cache_bytes": GaugeRow("Bytes of the answers in the cache of the process."),
-        "headgate_cache_unreadable": GaugeRow("Entries of the shared cache that were found and could not be read so far."),
+        "headgate_cache_unreadable": GaugeRow("Entries of the shared cache so far that could not be read."),
         "headgate_followed_streams": GaugeRow("Streams of other replicas that are read here."),
         "headgate_redis_up": GaugeRow("Whether Redis serves: 1 or 0.", "livemax"),
         "headgate_redis_connections": GaugeRow("Connections to Redis."),
