@@ -93,7 +93,7 @@ class MemoryReader(Reader):
             return None
         events = stream.events
         if first or type(events) is not Answer or events.size > MAX_WHOLE:
-            events = events[first : first + MAX_READ]
+            events = stream.events[first : first + MAX_READ]
             if stream.size > MAX_READ_BYTES:
                 while len(events.kinds) > 1 and weight(events) > MAX_READ_BYTES:
                     events = events[: len(events.kinds) // 2]
