@@ -29,6 +29,7 @@ from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
 from adapters.observability.recording import metrics_registry_of, recorder_of, tracing_of
 from adapters.observability.redis_state import log_redis_state
+from adapters.observability.watchdog import LoopWatchdog
 from adapters.providers.capabilities import capabilities_by
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
@@ -78,15 +79,12 @@ from ports.stream_log import StreamLog
 
 L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
-L2_MAX_ENTRY_BYTES = 4 << 20
 """No answer may fill more of the cache than this part of it."""
-
+L2_MAX_ENTRY_BYTES = 4 << 20
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
-
 PROBE_MARGIN = 5.0
 """Seconds that the lease of a probe lasts longer than the call may (B3)."""
-
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
 
@@ -243,6 +241,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     sweeper = providers.Singleton(Sweeper, clock)
+    watchdog = providers.Singleton(LoopWatchdog)
     metrics_registry = providers.Singleton(metrics_registry_of)
     tracing = providers.Singleton(tracing_of, settings, clock)
     recorder = providers.Singleton(recorder_of, settings, metrics_registry, tracing)
@@ -392,8 +391,10 @@ class Container(containers.DeclarativeContainer):
         queue,
         stream_log,
         cache,
+        l2_cache,
         limiter,
         breaker_board,
         permits,
         fleet,
+        watchdog,
     )

@@ -9,7 +9,7 @@ from container import Container
 
 @asynccontextmanager
 async def running(container: Container) -> AsyncIterator[None]:
-    """The fleet, the sweeper and the admission of this process; at the end no generation is left."""
+    """The fleet, the sweeper, the admission and the watchdog of this process; at the end no generation is left."""
     # Before the fleet is heard: who is told of a slot must be there.
     fleet, generations = container.fleet(), container.generations()
     if fleet is not None:
@@ -21,7 +21,8 @@ async def running(container: Container) -> AsyncIterator[None]:
     for task in tasks:
         task.add_done_callback(_report)
     try:
-        yield
+        with container.watchdog():
+            yield
     finally:
         await generations.aclose()
         if fleet is not None:

@@ -52,7 +52,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         started_at=int(clock.time()),
     )
 
-    fleet = container.fleet()
+    fleet, watchdog = container.fleet(), container.watchdog()
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -79,6 +79,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         lifespan,
         container.metrics(),
         (lambda: None) if fleet is None else (lambda: fleet.trouble),
+        lambda: watchdog.blocked,
         providers_router(
             container.breakers(),
             contexts,

@@ -3,10 +3,14 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
+
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import Connector
+from adapters.redis.errors import RedisUnavailableError
 from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
+from tests.loop_time import loop_time
 
 _LATER = Script(
     "later",
@@ -49,6 +53,14 @@ async def redis_client(
         yield client
     finally:
         await client.aclose()
+
+
+async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
+    """How long a command takes to fail where there is no Redis."""
+    async with loop_time() as passed:
+        with pytest.raises(RedisUnavailableError):
+            await client.execute("GET", "a", timeout=timeout, read=True)
+    return passed.seconds
 
 
 class Patient(RedisClient):

@@ -7,9 +7,12 @@ from domain.delta import Shape
 from domain.errors import StreamNotResumableError
 from domain.events import Answer, Events
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
+from domain.weight import weight
 from ports.stream_log import Reader
 
 MAX_READ = 256
+MAX_READ_BYTES = 1 << 18
+"""One event alone may be larger. Whoever is late to a long stream of large events would hold all of it (S11)."""
 MAX_WHOLE = 1 << 17
 """Bytes of an answer from the cache that is read in one piece."""
 _new_batch = tuple.__new__  # without the frame of a NamedTuple's own
@@ -90,7 +93,10 @@ class MemoryReader(Reader):
             return None
         events = stream.events
         if first or type(events) is not Answer or events.size > MAX_WHOLE:
-            events = events[first : first + MAX_READ]
+            events = stream.events[first : first + MAX_READ]
+            if stream.size > MAX_READ_BYTES:
+                while len(events.kinds) > 1 and weight(events) > MAX_READ_BYTES:
+                    events = events[: len(events.kinds) // 2]
         if not events.kinds:
             if stream.lost:
                 raise StreamNotResumableError("The rest of this stream is lost.", thread_id=self.info.thread_id)

@@ -53,6 +53,7 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_stream_log_bytes": GaugeRow("Bytes of the streams that are kept."),
         "headgate_cache_entries": GaugeRow("Answers in the cache of the process."),
         "headgate_cache_bytes": GaugeRow("Bytes of the answers in the cache of the process."),
+        "headgate_cache_unreadable": GaugeRow("Entries of the shared cache so far that could not be read."),
         "headgate_followed_streams": GaugeRow("Streams of other replicas that are read here."),
         "headgate_redis_up": GaugeRow("Whether Redis serves: 1 or 0.", "livemax"),
         "headgate_redis_connections": GaugeRow("Connections to Redis."),
@@ -62,6 +63,7 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_event_loop_lag_seconds": GaugeRow(
             "The longest that the event loop was held up since the last scrape.", "livemax"
         ),
+        "headgate_event_loop_blocks": GaugeRow("Times that the event loop was blocked for 2 s or longer so far."),
         STAGE_SECONDS: GaugeRow("Time in a stage of sampled requests.", "livemax", ("stage", "quantile")),
         STAGE_COUNT: GaugeRow("Times of a stage behind its quantiles.", "livesum", ("stage",)),
     }

@@ -1,10 +1,9 @@
 """Errors of Anthropic's dialect -> errors of the house: by status and type, never by text, and no text is kept (P1)."""
 
-import json
 from collections.abc import Mapping
 
-from adapters.providers import openai_errors
 from adapters.providers.attempt import Attempt
+from adapters.providers.openai_errors import error_in, known_error
 from domain.errors import ProviderError
 
 _STATUS_OF_TYPE = {
@@ -25,11 +24,7 @@ _STATUS_OF_TYPE = {
 
 def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a response with this status is; its `provider_code` is Anthropic's type of it."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    return _error(attempt, status, headers, _type(content.get("error") if isinstance(content, dict) else None))
+    return _error(attempt, status, headers, _type(error_in(body)))
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
@@ -45,4 +40,4 @@ def _type(error: object) -> str | None:
 
 def _error(attempt: Attempt, status: int, headers: Mapping[str, str], kind: str | None) -> ProviderError:
     """Status, code and Retry-After mean the same in both dialects."""
-    return openai_errors.status_error(attempt, status, headers, json.dumps({"error": {"code": kind}}).encode())
+    return known_error(attempt, status, headers, {"code": kind})

@@ -3,13 +3,12 @@
 They are `google.rpc.Status` in JSON (google.aip.dev/193): a code, which is the HTTP status, a word for it, and details.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapters.providers import openai_errors
 from adapters.providers.attempt import Attempt
+from adapters.providers.openai_errors import error_in, known_error
 from domain.errors import ProviderError
 
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)[0-9]{0,3}s")
@@ -19,11 +18,7 @@ _WRONG_KEY = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 
 def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a response with this status is; its `provider_code` is Google's word for the status."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    return _error(attempt, status, headers, content.get("error") if isinstance(content, dict) else None)
+    return _error(attempt, status, headers, error_in(body))
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
@@ -42,8 +37,7 @@ def _error(attempt: Attempt, status: int, headers: Mapping[str, str], error: obj
         delay = detail.get("retryDelay")
         if isinstance(delay, str) and (match := _DELAY.fullmatch(delay)):
             headers = {"retry-after": match[1], **headers}
-    body = json.dumps({"error": {"code": word if isinstance(word, str) else None}}).encode()
-    return openai_errors.status_error(attempt, status, headers, body)
+    return known_error(attempt, status, headers, {"code": word if isinstance(word, str) else None})
 
 
 def _details(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -50,11 +50,20 @@ _STATUS_OF_WORD = {
 
 def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a response with this status is."""
+    return known_error(attempt, status, headers, error_in(body))
+
+
+def error_in(body: bytes) -> object:
+    """What stands under `error` in a body, which is where each of the dialects has it; None if there is nothing."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        content = None
-    error = content.get("error") if isinstance(content, dict) else None
+        return None
+    return content.get("error") if isinstance(content, dict) else None
+
+
+def known_error(attempt: Attempt, status: int, headers: Mapping[str, str], error: object) -> ProviderError:
+    """The error that a response is which says this under `error`."""
     return _build(attempt, status, error, {"status": status, "retry_after": _retry_after(headers)})
 
 

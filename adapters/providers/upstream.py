@@ -1,6 +1,7 @@
 """The HTTP client of the providers: POST over pooled HTTP/1.1 connections, the body as it arrives."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -9,7 +10,13 @@ from urllib.parse import urlsplit
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.connection import Connection
-from domain.errors import ConfigurationError, ProviderConnectionError, ProviderError, ProviderTimeoutError
+from domain.errors import (
+    ConfigurationError,
+    NoConnectionLeftError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderTimeoutError,
+)
 
 # How long the end of a body may take once its last event is here; after it the connection is not kept.
 DRAIN_SECONDS = 1.0
@@ -58,7 +65,8 @@ class Upstream:
         return self._idle.popitem()[0] if self._idle else None
 
     async def connect(self, attempt: Attempt) -> Connection:
-        """A new connection. Raises `ProviderConnectionError`; `ProviderTimeoutError` if there is no answer."""
+        """A new connection. Raises `ProviderConnectionError`, `NoConnectionLeftError` if it is this process that can
+        have none; `ProviderTimeoutError` if there is no answer."""
         if self._secure and self._ssl is None:
             self._ssl = ssl.create_default_context()
         loop = asyncio.get_running_loop()
@@ -72,6 +80,10 @@ class Upstream:
                 ProviderTimeoutError, "The provider could not be reached in time.", phase="connect"
             ) from error
         except (OSError, UnicodeError) as error:  # refused, unreachable, no such name, TLS
+            if not _descriptors_left():
+                raise attempt.error(
+                    NoConnectionLeftError, "There is no file descriptor left for a connection.", retry_after=1.0
+                ) from error
             raise attempt.error(
                 ProviderConnectionError, "The provider could not be reached.", cause=type(error).__name__
             ) from error
@@ -227,6 +239,15 @@ class UpstreamResponse:
     def _failure(self, connection: Connection) -> ProviderError:
         kind, message = connection.failure or (ProviderConnectionError, "The connection ended.")
         return self._attempt.error(kind, message)
+
+
+def _descriptors_left() -> bool:
+    """Whether this process may open anything. An error does not say: that of a look-up of a name has no such number."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def _split(base_url: str) -> tuple[bool, str, int, str, str]:

@@ -1,6 +1,7 @@
 """The cache on Redis: an answer stored by one replica is a hit for all."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 
 from adapters.redis.answer_codec import HEADER_BYTES, VERSION, UnreadableEntryError, decode, encode
 from adapters.redis.client import HOT_SECONDS, RedisClient
@@ -8,6 +9,7 @@ from adapters.redis.errors import RedisClientError, RedisRefusedError
 from domain.errors import CacheConnectionError, CacheError
 from domain.events import Answer
 from ports.cache import Cache
+from ports.occupancy import Occupancy
 
 PREFIX = f"headgate:cache:{VERSION}:"
 LOOKUP_SECONDS = 0.05
@@ -17,7 +19,7 @@ THREAD_BYTES = 256 << 10
 """Above, packing (about 10 us a KB) is a thread's work: it would hold up the event loop."""
 
 
-class RedisCache(Cache):
+class RedisCache(Cache, Occupancy):
     """Answers by key, for their TTL, each bounded; how many there may be is Redis's `maxmemory` and its policy (K5).
 
     `max_entry_bytes` bounds an answer's `size`. Its encoded form may be twice that and 64 KiB: a text is in it beside
@@ -73,3 +75,7 @@ class RedisCache(Cache):
         except RedisClientError as error:
             raise CacheConnectionError.from_exception(error, details={"word": error.word}) from error
         return True
+
+    def occupancy(self) -> Mapping[str, Callable[[], float]]:
+        """What could not be read so far: how full Redis is, it tells itself."""
+        return {"headgate_cache_unreadable": lambda: self.unreadable}

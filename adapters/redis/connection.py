@@ -88,8 +88,9 @@ def abort(connection: RedisConnection) -> None:
     """Closes the socket now, with what is still unsent.
 
     redis-py only closes it gracefully: with unsent bytes in the buffer and a Redis that hangs, it would stay open until
-    TCP gives up. fakeredis has no transport.
+    TCP gives up. fakeredis has no transport, or (from 2.41 on) one that cannot be aborted.
     """
     transport = getattr(getattr(connection, "_writer", None), "transport", None)
-    if transport is not None:
-        transport.abort()
+    drop = getattr(transport, "abort", None)
+    if drop is not None:
+        drop()

@@ -11,6 +11,7 @@ SSEBaseError
     ProviderError
         ProviderTimeoutError
         ProviderConnectionError
+        NoConnectionLeftError
         ProviderTruncatedError
         ProviderResponseError
         ProviderUnavailableError
@@ -56,6 +57,7 @@ from domain.errors.circuit_breaker import CircuitBreakerOpenError
 from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
+    NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -120,6 +122,7 @@ __all__ = [
     "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",
+    "NoConnectionLeftError",
     "NumberOutOfRangeError",
     "ProviderAuthenticationError",
     "ProviderConnectionError",

@@ -22,6 +22,12 @@ class ProviderConnectionError(ProviderError):
     code = "provider_connection_error"
 
 
+class NoConnectionLeftError(ProviderError):
+    """This process has no file descriptor left for a connection: the provider was not asked, and is not to blame."""
+
+    code = "no_connection_left"
+
+
 class ProviderTruncatedError(ProviderError):
     """The answer ended without a finish reason."""
 

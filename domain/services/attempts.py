@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from domain.errors import (
     CircuitBreakerOpenError,
+    NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderError,
     ProviderModelNotFoundError,
@@ -186,7 +187,7 @@ class Attempts:
             verdict = True
         except ProviderError as error:
             progress.failures += ((target.name, error.code),)
-            if error.retryable:
+            if error.retryable and not isinstance(error, NoConnectionLeftError):
                 await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
                 verdict = True
             raise

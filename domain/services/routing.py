@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from domain.errors import (
     ModelNotFoundError,
+    NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -65,6 +66,7 @@ REACTIONS: Sequence[Reaction] = (
     Reaction(ProviderRateLimitedError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderUnavailableError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderConnectionError, None, retry=Retry.LAST, then=Then.NEXT),
+    Reaction(NoConnectionLeftError, None, retry=Retry.LAST, then=Then.NEXT),
     Reaction(ProviderTruncatedError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderResponseError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderTimeoutError, None, retry=Retry.NO, then=Then.NEXT),

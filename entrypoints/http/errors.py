@@ -38,6 +38,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.ProviderError: Row(502, UPSTREAM),
     errors.ProviderTimeoutError: Row(504, UPSTREAM),
     errors.ProviderConnectionError: Row(502, UPSTREAM),
+    errors.NoConnectionLeftError: Row(503, "overloaded_error"),
     errors.ProviderTruncatedError: Row(502, UPSTREAM),
     errors.ProviderResponseError: Row(502, UPSTREAM),
     errors.ProviderUnavailableError: Row(502, UPSTREAM),

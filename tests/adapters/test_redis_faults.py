@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,7 +17,7 @@ from adapters.redis.errors import (
 )
 from adapters.redis.script import Script
 from tests.loop_time import loop_time
-from tests.redis_cases import redis_client, untimed
+from tests.redis_cases import redis_client, seconds_to_fail, untimed
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -28,23 +28,10 @@ SLACK = 0.1
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
     async with redis_client(connector(server.url), pool_min=POOL) as client:
         await until(lambda: client.connections == POOL)
         yield client
-
-
-async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
-    async with loop_time() as passed:
-        with pytest.raises(RedisUnavailableError):
-            await client.execute("GET", "a", timeout=timeout, read=True)
-    return passed.seconds
 
 
 async def failing_costs_nothing(client: RedisClient) -> None:

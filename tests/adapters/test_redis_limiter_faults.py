@@ -1,7 +1,7 @@
 """The limiter on Redis when Redis fails: it decides in time, by policy, never raises, and nothing is charged twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,7 +14,7 @@ from domain.model import Caller, Cost, Quota, Tier, Verdict
 from tests.contracts.redis_time import StillRedisClient, still_client
 from tests.loop_time import loop_time
 from tests.redis_cases import redis_client
-from tests.redis_proxy import Proxy, proxy_to
+from tests.redis_proxy import Proxy
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -26,22 +26,10 @@ SLACK = 0.1
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
     async with redis_client(connector(server.url), pool_min=4) as client:
         await until(lambda: client.connections == 4)
         yield client
-
-
-@pytest.fixture
-async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
-    async with proxy_to(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

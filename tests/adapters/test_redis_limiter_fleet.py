@@ -2,9 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
-
-import pytest
 
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
@@ -16,12 +13,6 @@ from tests.redis_server import RedisServer
 SECONDS = 3.0
 SKEWS = (0.0, 3_600.0, -3_600.0, 86_400.0, 1.0, -0.25, 7_200.0, -60.0)
 MINUTE_US = 60_000_000
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 def most_above_rate(admitted: list[tuple[int, int]], limit: int) -> int:

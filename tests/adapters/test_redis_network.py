@@ -1,7 +1,6 @@
 """The Redis client over a network that fails: silence, resets, lost replies, delays, replies in pieces."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import uvloop
@@ -9,33 +8,13 @@ import uvloop
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import RedisConnection, abort, connector
 from adapters.redis.errors import RedisTimeoutError, RedisUnavailableError
-from tests.loop_time import loop_time
-from tests.redis_cases import redis_client, unheard, untimed
-from tests.redis_proxy import Proxy, proxy_to
+from tests.redis_cases import redis_client, seconds_to_fail, unheard, untimed
+from tests.redis_proxy import Proxy
 from tests.redis_server import RedisServer
 from tests.service import until
 
 SLACK = 0.1
 """Seconds that a busy machine may add to a time that is measured here."""
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
-    async with proxy_to(server.port) as proxy:
-        yield proxy
-
-
-async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
-    async with loop_time() as passed:
-        with pytest.raises(RedisUnavailableError):
-            await client.execute("GET", "a", timeout=timeout, read=True)
-    return passed.seconds
 
 
 async def back(client: RedisClient) -> None:

@@ -1,7 +1,7 @@
 """The queue on Redis while Redis is away, and when it is back with its data or without (Q9)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -20,12 +20,6 @@ from tests.loop_time import loop_time
 from tests.redis_cases import redis_client
 from tests.redis_server import RedisServer
 from tests.service import until
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -65,12 +65,6 @@ async def fleet(connect: Connector | None = None, *, total: int = 4, each: int =
     fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
     async with still_client(connect or fake.make_connection) as client:
         yield Fleet(client, total, each)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 async def test_the_bounds_are_the_fleet_s() -> None:

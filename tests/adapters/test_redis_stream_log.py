@@ -1,7 +1,7 @@
 """What only the stream log on Redis promises: fencing, takeover, outages, what is left behind. On a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,12 +30,6 @@ class Replica:
 
     log: RedisStreamLog
     client: RedisClient
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @asynccontextmanager

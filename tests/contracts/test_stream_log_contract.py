@@ -66,6 +66,22 @@ async def test_a_read_brings_256_events_at_most(open_stream_log: OpenStreamLog) 
         reader = await follow(log)
         batches = [await reader.read() for _ in range(3)]
         assert [(batch.first, len(batch.events)) for batch in batches if batch] == [(0, 256), (256, 256), (512, 89)]
+
+
+async def test_a_read_brings_256_kib_at_most_or_one_event_s11(open_stream_log: OpenStreamLog) -> None:
+    """Else a reader that is late to a stream of large events, and takes nothing, would hold all of them."""
+    large, larger = Delta("x" * 10_000), Delta("x" * 300_000)
+    async with open_stream_log() as (log, _):
+        lease = await log.open(info())
+        whole: list[Event] = [*deltas(600), *[large] * 100, larger, large, END]
+        for begin in range(0, len(whole), 50):
+            await append(log, lease, whole[begin : begin + 50])
+        reader, got = await follow(log), list[Event]()
+        while not reader.ended:
+            events = await read(reader)
+            assert len(events) == 1 or sum(len(event.text) for event in events if isinstance(event, Delta)) <= 1 << 18
+            got += events
+        assert got == whole
         assert reader.ended
 
 

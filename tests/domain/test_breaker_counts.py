@@ -5,6 +5,7 @@ import pytest
 from adapters.providers.demo_scripts import Script, text_pieces
 from domain import errors
 from domain.errors import (
+    NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -26,6 +27,7 @@ COUNTS = {
     ProviderRateLimitedError: True,
     ProviderTimeoutError: True,
     ProviderConnectionError: True,
+    NoConnectionLeftError: False,
     ProviderTruncatedError: True,
     ProviderResponseError: True,
     ProviderAuthenticationError: False,

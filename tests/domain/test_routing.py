@@ -12,6 +12,7 @@ from adapters.providers.demo import DemoProvider
 from domain import errors
 from domain.errors import (
     ModelNotFoundError,
+    NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -80,6 +81,7 @@ ROWS: list[tuple[type[ProviderError], str | None, Retry, Then]] = [
     (ProviderRateLimitedError, None, Retry.YES, Then.NEXT),
     (ProviderUnavailableError, None, Retry.YES, Then.NEXT),
     (ProviderConnectionError, None, Retry.LAST, Then.NEXT),
+    (NoConnectionLeftError, None, Retry.LAST, Then.NEXT),
     (ProviderTruncatedError, None, Retry.YES, Then.NEXT),
     (ProviderResponseError, None, Retry.YES, Then.NEXT),
     (ProviderTimeoutError, None, Retry.NO, Then.NEXT),

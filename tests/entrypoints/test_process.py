@@ -65,6 +65,7 @@ class Follower(threading.Thread):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_within_the_drain_time_s12(sig: signal.Signals) -> None:
+    """Fault 28, with one stream."""
     with process({"STREAM_DRAIN_TIMEOUT": "1"}) as (service, url):
         follower = Follower(url, "demo/long")
         follower.start()
@@ -98,6 +99,7 @@ def test_streams_that_end_in_time_are_not_cut_s12() -> None:
 
 
 def test_a_second_signal_ends_the_drain() -> None:
+    """Fault 29."""
     with process({"STREAM_DRAIN_TIMEOUT": "60"}) as (service, url):
         follower = Follower(url, "demo/long")
         follower.start()
