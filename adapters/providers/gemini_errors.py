@@ -23,6 +23,8 @@ def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body
         content = json.loads(body)
     except (ValueError, RecursionError):
         content = None
+    if isinstance(content, list) and len(content) == 1:  # as a stream that is no event stream has it
+        content = content[0]
     return _error(attempt, status, headers, content.get("error") if isinstance(content, dict) else None)
 
 

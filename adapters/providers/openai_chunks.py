@@ -1,14 +1,14 @@
 """Answers in OpenAI's dialect -> deltas: the chunks of a stream, and a whole completion."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.openai_errors import stream_error
-from adapters.providers.streamed_answer import decoded
+from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import ProviderResponseError
 from domain.json_line import one_line
@@ -17,6 +17,8 @@ _OPENAI = Dialect.OPENAI
 # What Shape(...) does behind its keyword arguments, at a quarter of the cost: 0.1 us instead of 0.4 for each token.
 _new_shape = tuple.__new__
 
+_Index = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 31)]
+
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
@@ -24,7 +26,7 @@ class _Function(msgspec.Struct, frozen=True, gc=False):
 
 
 class _ToolCall(msgspec.Struct, frozen=True, gc=False):
-    index: int | None = None
+    index: _Index | None = None
     id: str | None = None
     function: _Function | None = None
 
@@ -42,7 +44,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Choice(msgspec.Struct, frozen=True, gc=False):
-    index: int | None = None
+    index: _Index | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
 
@@ -152,7 +154,7 @@ def _streamed(choice: dict[str, Any], position: int) -> dict[str, Any]:
 
 
 def _usage(usage: _Usage) -> Usage:
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
+    return Usage(counted(usage.prompt_tokens), counted(usage.completion_tokens))
 
 
 def _tool_calls(calls: list[_ToolCall]) -> tuple[ToolCallDelta, ...]:

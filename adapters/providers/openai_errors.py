@@ -110,5 +110,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _date(value: str) -> datetime | None:
     try:
         return parsedate_to_datetime(value).replace(tzinfo=UTC)  # an HTTP date is always GMT
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return None
