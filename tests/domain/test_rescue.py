@@ -250,6 +250,20 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
     assert house.demo.calls == 1
 
 
+@pytest.mark.parametrize("first", [Delta(role="assistant"), Delta(reasoning="Hm.")])
+async def test_what_has_said_no_word_yet_is_begun_anew_whatever_its_form_r6(first: Delta) -> None:
+    """OpenAI names the role at once: that is no half of a structure."""
+    scripts = {
+        "cut": Script((first, *PIECES), error=ProviderUnavailableError, error_at=1),
+        "whole": Script((Delta(role="assistant"), *PIECES)),
+    }
+    house = House(scripts=scripts, routes={"fast": ("p/cut", "p/whole")})
+    events = await answered(house, ask("fast", response_format={"type": "json_object"}))
+    assert isinstance(events[-1], Complete)
+    assert text_of(events) == TEXT
+    assert sum(isinstance(event, Delta) and event.role is not None for event in events) <= 1
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -281,6 +295,21 @@ def test_limits_are_lowered_by_what_was_used_under_any_name_r6(deltas: list[Delt
     lowered = continuation(one, "x", prefill=True).options
     assert lowered == dict.fromkeys(limits, left) | {"generationConfig": {"maxOutputTokens": left, "topK": 3}}
     assert one.request.options == options
+
+
+@pytest.mark.parametrize("said", [[Delta("So")], [Delta(reasoning="hm, ")]])
+def test_a_budget_of_thoughts_is_not_asked_of_a_rescuer_r6(said: list[Delta]) -> None:
+    """Anthropic refuses a beginning with it, and a limit that is lower than it."""
+    thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": 2_000}
+    one = Progress(job("acme", "s")._replace(request=ask("fast", max_tokens=2_001, thinking=thinking)), Lease("s", 1))
+    one.take(columns([Delta(role="assistant")]), 0.0)
+    assert continuation(one, "", prefill=False).options["thinking"] == thinking
+    one.take(columns(said), 0.0)
+    text = "".join(one.answer.texts)
+    assert continuation(one, text, prefill=False).options == {"max_tokens": 2_000}
+    adaptive = Progress(job("acme", "s")._replace(request=ask("fast", thinking={"type": "adaptive"})), Lease("s", 1))
+    adaptive.take(columns(said), 0.0)
+    assert continuation(adaptive, text, prefill=False).options == {"thinking": {"type": "adaptive"}}
 
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:

@@ -78,6 +78,19 @@ async def test_what_is_no_text_is_not_gone_on_with_r6(upstream: str, tmp_path: P
         assert await one.calls(f"half--{half}", f"half-{half}--ok") == [1, 0]
 
 
+async def test_json_that_has_not_begun_is_given_by_another_r6(upstream: str, tmp_path: Path) -> None:
+    """The role alone is half of nothing."""
+    first, second = "form--error-first", "form--ok"
+    async with bench(upstream, tmp_path, first, second) as one:
+        got = await one.ask(response_format={"type": "json_object"})
+        assert got.whole
+        assert await one.calls(first, second) == [1, 1]
+        body = (await one.saw(second))["body"]
+        assert body["messages"] == [{"role": "user", "content": "hi"}]
+        assert body["response_format"] == {"type": "json_object"}
+        await one.hangups(first, 1)
+
+
 async def test_a_second_answer_is_never_joined_to_the_first_r6(upstream: str, tmp_path: Path) -> None:
     async with bench(upstream, tmp_path, "seam--cut-40", "seam--other") as one:
         got = await one.ask()
