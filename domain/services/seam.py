@@ -139,6 +139,8 @@ def _is_beginning(text: str) -> bool:
 
 def _other_half(half: str, rest: str) -> str:
     """The continuation from the second half of its first character on."""
+    if rest.startswith(half):  # it was cut there as well
+        return rest[1:]
     units = rest[:1].encode("utf-16-le", "surrogatepass")
     if len(units) == 4 and units[:2].decode("utf-16-le", "surrogatepass") == half:
         return units[2:].decode("utf-16-le", "surrogatepass") + rest[1:]

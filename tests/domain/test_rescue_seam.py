@@ -141,6 +141,15 @@ def test_a_character_that_was_cut_in_two_is_made_whole_r6(rest: str, exact: bool
         joined(sent, ["no"], exact=exact)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("again", ["", "so it is \u00e9 "])
+def test_a_rescuer_that_cuts_the_character_in_two_as_well_makes_it_whole_r6(again: str, exact: bool) -> None:
+    """It has the same tokens: the halves come in two events of its own."""
+    sent = "so it is \u00e9 \ud83d"
+    pieces = [*again, "\ud83d", "\ude00", "!"]
+    assert units(sent + joined(sent, pieces, exact=exact)) == units("so it is \u00e9 \U0001f600!")
+
+
 def test_halves_that_came_in_two_events_are_one_character_r6() -> None:
     sent = SENTENCE + "\ud83d" + "\ude00"
     assert joined(sent, [SENTENCE + "\U0001f600 and"]) == " and"
