@@ -74,9 +74,12 @@ class Seam:
         head = "".join(held.text for held in self._held)
         if not over and self._may_repeat(head):
             return []
+        repeated = self._repeated(head)
+        if self._half and not over and repeated == len(head):
+            return []  # its other half is yet to come
         self._joined = True
         held, self._held = self._held, []
-        return self._cut(held, head, self._repeated(head))
+        return self._cut(held, head, repeated)
 
     def _may_repeat(self, head: str) -> bool:
         """Whether more characters could make a longer repetition of it."""

@@ -146,8 +146,10 @@ def test_a_character_that_was_cut_in_two_is_made_whole_r6(rest: str, exact: bool
 def test_a_rescuer_that_cuts_the_character_in_two_as_well_makes_it_whole_r6(again: str, exact: bool) -> None:
     """It has the same tokens: the halves come in two events of its own."""
     sent = "so it is \u00e9 \ud83d"
-    pieces = [*again, "\ud83d", "\ude00", "!"]
-    assert units(sent + joined(sent, pieces, exact=exact)) == units("so it is \u00e9 \U0001f600!")
+    whole = units("so it is \u00e9 \U0001f600!")
+    assert units(sent + joined(sent, [*again, "\ud83d", "\ude00", "!"], exact=exact)) == whole
+    assert units(sent + joined(sent, [*again, "\U0001f600", "!"], exact=exact)) == whole
+    assert units("\ud83d" + joined("\ud83d", ["", "\ud83d", "\ude00"], exact=exact)) == units("\U0001f600")
 
 
 def test_halves_that_came_in_two_events_are_one_character_r6() -> None:
