@@ -113,3 +113,17 @@ async def test_the_callers_limit_holds_over_the_seam_r6(upstream: str, tmp_path:
         got = await one.ask(max_tokens=50)
         assert got.text.endswith(" tok50")
         assert (await one.saw("limit--ok"))["body"]["max_tokens"] == 10
+
+
+async def test_an_answer_that_takes_too_long_in_all_ends_in_an_error_r2(upstream: str, tmp_path: Path) -> None:
+    """K1: nobody goes on with it, as there is no time left, and it is not kept."""
+    first, second = "endless--ok-slow", "endless--ok"
+    async with bench(upstream, tmp_path, first, second, STREAM_TOTAL_TIMEOUT="0.6") as one:
+        for number in (1, 2):
+            got = await one.ask()
+            assert got.error is not None
+            assert (got.status, got.error["code"], got.done) == (200, "provider_timeout", False)
+            assert WHOLE.startswith(got.text)
+            assert "tok5" in got.text
+            assert await one.calls(first, second) == [number, 0]
+        assert all(0.55 <= seconds < 1.6 for seconds in await one.hangups(first, 2))

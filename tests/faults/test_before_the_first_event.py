@@ -228,3 +228,17 @@ async def test_an_outage_costs_little_and_the_primary_is_back_within_a_cooldown_
         assert record is not None
         assert (record.target, record.attempts) == (f"openai/{primary}", 1)
         assert sum(await one.calls(primary, fallback)) <= (count + 1) * 1.1
+
+
+async def test_two_that_are_silent_take_no_longer_together_than_all_may_r1_r2(upstream: str, tmp_path: Path) -> None:
+    """The second is hung up on when the time of all attempts is over, and its own is not."""
+    first, second = "total--silent", "total-too--silent"
+    async with bench(upstream, tmp_path, first, second, STREAM_TOTAL_TIMEOUT="0.9") as one:
+        began = time.monotonic()
+        got = await one.ask()
+        assert (got.status, got.error and got.error["code"]) == (504, "provider_timeout")
+        assert 0.85 <= time.monotonic() - began < 2.0
+        (waited,), (rest,) = await one.hangups(first, 1), await one.hangups(second, 1)
+        assert 0.55 <= waited < 0.9
+        assert rest < 0.5
+        assert await one.calls(first, second) == [1, 1]
