@@ -10,7 +10,7 @@ from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.openai_errors import stream_error
 from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import Delta, Dialect, Shape, ToolCallDelta, Usage
-from domain.errors import ProviderResponseError
+from domain.errors import ProviderResponseError, ProviderUnavailableError
 from domain.json_line import one_line
 
 _OPENAI = Dialect.OPENAI
@@ -61,6 +61,8 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
     error: Any = None
 
 
+FAULTS = frozenset({"insufficient_system_resource", "abort", "error"})
+"""Reasons for stopping of DeepSeek, vLLM and OpenRouter that leave half an answer: never a success (R4)."""
 _DECODER = msgspec.json.Decoder(_Chunk)
 _SILENT = _Message()
 
@@ -87,7 +89,8 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     """The delta that one chunk is. `raw` is `data` itself, in one line and with U+2028, U+2029, U+0085 and U+FEFF
     escaped (S15). Of several choices in one chunk, which no provider is known to send, the fields are the first's.
 
-    Raises `ProviderResponseError` for a broken frame, and the error that an error object is.
+    Raises `ProviderResponseError` for a broken frame, `ProviderUnavailableError` for an answer that is given up, and the
+    error that an error object is.
     """
     chunk = decoded(_DECODER, data, attempt)
     if chunk.error:
@@ -100,6 +103,8 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     message = choice.delta or _SILENT
     content = message.content
     finish_reason = choice.finish_reason or None
+    if finish_reason in FAULTS:
+        raise attempt.error(ProviderUnavailableError, "The provider gave its answer up.")
     reasoning = message.reasoning_content or message.reasoning or ""
     tool_calls = _tool_calls(message.tool_calls) if message.tool_calls else ()
     fields = (

@@ -68,6 +68,12 @@ def test_what_no_field_holds_is_forwarded_as_it_is_and_more_than_a_text_r6(said:
     assert nothing.shape.plain
 
 
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort", "error"])
+def test_r4_a_reason_that_leaves_half_an_answer_is_no_success(reason: str) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        chunk_delta(chunk({"content": "a"}, finish_reason=reason), ATTEMPT)
+
+
 def test_s15_raw_has_no_byte_that_ends_a_line_for_anyone() -> None:
     data = '{"choices":\n[{"delta":{"content":"a\u2028b\u2029c\x85d\ufeffe\U0001f680"}}]}'.encode()
     delta = chunk_delta(data, ATTEMPT)

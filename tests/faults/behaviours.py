@@ -210,6 +210,13 @@ async def _error_first(exchange: Exchange) -> None:
     await asyncio.sleep(SILENCE)
 
 
+async def _gives_up(exchange: Exchange) -> None:
+    """As DeepSeek does when its machines are full."""
+    await exchange.words(20)
+    await exchange.finish("insufficient_system_resource")
+    await exchange.done()
+
+
 async def _huge_counts(exchange: Exchange) -> None:
     """Says that it took more tokens than there are atoms."""
     await exchange.words(exchange.tokens)
@@ -374,6 +381,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "429-stall": _stalling_error(429, retry_after="30"),
     "400-stall": _stalling_error(400),
     "error-first": _error_first,
+    "gives-up": _gives_up,
     "huge-counts": _huge_counts,
     "huge-index": _huge_index,
     "finishes-twice": _finishes_twice,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.harness import WHOLE, bench
 
-FAULTS = ["cut-40", "stall-20", "broken-json", "error-midway", "no-finish"]
+FAULTS = ["cut-40", "stall-20", "broken-json", "error-midway", "gives-up", "no-finish"]
 
 
 CASES = [
@@ -55,6 +55,7 @@ async def test_without_a_rescuer_the_answer_ends_in_an_error_and_is_not_stored_r
         "stall-20": "provider_timeout",
         "broken-json": "provider_bad_response",
         "error-midway": "provider_unavailable",
+        "gives-up": "provider_unavailable",
         "no-finish": "upstream_truncated",
     }
     model = f"unrescued--{fault}"
