@@ -89,8 +89,8 @@ def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
     """The delta that one chunk is. `raw` is `data` itself, in one line and with U+2028, U+2029, U+0085 and U+FEFF
     escaped (S15). Of several choices in one chunk, which no provider is known to send, the fields are the first's.
 
-    Raises `ProviderResponseError` for a broken frame, `ProviderUnavailableError` for an answer that is given up, and the
-    error that an error object is.
+    Raises `ProviderResponseError` for a broken frame, `ProviderUnavailableError` for an answer that is given up, and
+    the error that an error object is.
     """
     chunk = decoded(_DECODER, data, attempt)
     if chunk.error:

@@ -93,7 +93,7 @@ class Attempts:
                 hidden = not isinstance(error, ProviderTruncatedError) if begun else of_target_alone(error)
                 if last is None or added or not hidden:
                     last = error
-                if not begun or reaction(error).then is not Then.CALLER:
+                if not begun:  # what a rescuer refuses is its own affair: another took the request
                     rest = self._router.after(error, target, rest, progress.request)
                 if added and not rest and again and self._may_go_on(progress, error):
                     rest, again = [target], False

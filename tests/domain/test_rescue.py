@@ -40,6 +40,8 @@ class BreakingProvider(Provider):
         partial = "".join(str(message.content) for message in request.messages if message.role == "assistant")
         if model == "refuses" and request.messages[-1].role == "assistant":
             raise ProviderRequestError("no")
+        if model == "small":
+            raise ProviderRequestError("no", details={"provider_code": "context_length_exceeded"})
         yield [Delta(role="assistant")]
         for number, piece in enumerate(text_pieces(TEXT[len(partial) :])):
             if str(number) == model:
@@ -129,6 +131,12 @@ async def test_who_refuses_the_beginning_of_an_answer_is_asked_to_go_on_r6() -> 
     assert text_of(await read_all(attachment)) == TEXT
     attachment.close()
     assert [request.messages[-1].role for _, request in provider.requests] == ["user", "assistant", "user"]
+
+
+async def test_a_rescuer_that_is_too_small_is_followed_by_the_next_whatever_its_size_r6() -> None:
+    house, provider = breaking("3", "small", "whole")
+    assert text_of(await answered(house, ask("fast"))) == TEXT
+    assert [model for model, _ in provider.requests] == ["3", "small", "whole"]
 
 
 async def test_who_refuses_in_the_middle_of_a_rescue_is_not_asked_again_r6() -> None:
