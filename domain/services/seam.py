@@ -34,10 +34,12 @@ class Seam:
         paired = sent.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         self._half = paired[-1:] if is_half(paired) else ""
         self._sent = paired[:-1] if self._half else paired
+        self._body = self._sent.lstrip()
         self._exact = exact
         self._thoughts = thoughts
         self._held: list[Delta] = []
-        self._length = 0
+        self._again = 0
+        """So many first characters of the answer came again, and nothing else but white space before them."""
         self._restarts = True
         self._joined = not sent
 
@@ -67,9 +69,10 @@ class Seam:
     def _hold(self, delta: Delta) -> list[Delta]:
         text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)
         self._held.append(delta)
-        self._restarts = self._restarts and text.startswith(self._sent[self._length : self._length + len(text)])
-        self._length += len(text)
-        if not over and self._restarts and self._length < len(self._sent):
+        piece = text if self._again else text.lstrip()
+        self._restarts = self._restarts and piece.startswith(self._body[self._again : self._again + len(piece)])
+        self._again += len(piece)
+        if not over and self._restarts and self._again < len(self._body):
             return []
         head = "".join(held.text for held in self._held)
         if not over and self._may_repeat(head):
@@ -84,21 +87,31 @@ class Seam:
     def _may_repeat(self, head: str) -> bool:
         """Whether more characters could make a longer repetition of it."""
         tail = self._sent[-WINDOW:]
-        place = tail.find(head)
-        return 0 <= place < len(tail) - len(head)
+        places = [(tail.find(begun), len(begun)) for begun in (head, head.lstrip())[: 1 if self._exact else 2]]
+        return any(0 <= place < len(tail) - length for place, length in places)
 
     def _repeated(self, head: str) -> int:
-        """How many characters at the beginning of the continuation were sent before."""
-        sent = self._sent
+        """How many characters at the beginning of the continuation were sent before. White space in front of them does
+        not matter: models that think first like to begin with some."""
+        sent, body = self._sent, self._body
+        lead = len(head) - len(head.lstrip())
         if head.startswith(sent) and (len(sent) >= LEAST_EXACT or (self._exact and _is_beginning(sent))):
             return len(sent)
-        tail = sent[-WINDOW:]
-        for size in range(min(len(tail), len(head)), 0, -1):
-            if tail.endswith(head[:size]) and self._counts(size):
-                return size
-        if len(sent) > EVIDENCE and head.startswith(sent[:EVIDENCE]):
+        if len(body) >= LEAST_EXACT and head.startswith(body, lead):
+            return lead + len(body)
+        if size := self._overlap(head):
+            return size
+        if lead and not self._exact and (size := self._overlap(head[lead:])):
+            return lead + size
+        if len(body) > EVIDENCE and head.startswith(body[:EVIDENCE], lead):
             raise UnjoinableError("the continuation is another answer")
         return 0
+
+    def _overlap(self, head: str) -> int:
+        """The longest piece that is both the end of what was sent and the beginning of the continuation."""
+        tail = self._sent[-WINDOW:]
+        sizes = range(min(len(tail), len(head)), 0, -1)
+        return next((size for size in sizes if tail.endswith(head[:size]) and self._counts(size)), 0)
 
     def _counts(self, size: int) -> bool:
         """Whether a repetition of this size is one of the model's, and not one of the text."""

@@ -52,6 +52,19 @@ def test_however_many_last_words_are_repeated_in_any_pieces_they_are_dropped_r6(
     assert sent + joined(sent, split(again, cuts)) == text
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(("before", "again"), [("", "\n\n"), (" ", ""), ("\n", " "), ("", "")])
+@pytest.mark.parametrize("length", [30, 2 * WINDOW + 3])
+@pytest.mark.parametrize("cuts", [[], list(range(0, 3 * WINDOW, 7)), list(range(3 * WINDOW))])
+def test_white_space_before_an_answer_that_begins_again_does_not_matter_r6(
+    before: str, again: str, length: int, cuts: list[int], exact: bool
+) -> None:
+    """Models that think first begin with a blank line."""
+    text = " ".join(f"word{number}" for number in range(WINDOW))[: 3 * WINDOW]
+    sent = before + text[:length]
+    assert sent + joined(sent, split(again + text, cuts), exact=exact) == before + text
+
+
 def test_a_long_answer_that_begins_again_from_its_beginning_goes_on_where_it_was_r6() -> None:
     text = " ".join(f"word{number}" for number in range(3 * WINDOW))
     sent = text[: 2 * WINDOW + 3]
@@ -60,7 +73,12 @@ def test_a_long_answer_that_begins_again_from_its_beginning_goes_on_where_it_was
 
 
 @pytest.mark.parametrize(
-    "pieces", [["The sky looks blue because it is", " Monday."], ["The sky looks blue because of"]]
+    "pieces",
+    [
+        ["The sky looks blue because it is", " Monday."],
+        ["\n\n", "The sky looks blue because it is", " Monday."],
+        ["The sky looks blue because of"],
+    ],
 )
 def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
     assert len("The sky looks blue because") > EVIDENCE
@@ -74,6 +92,8 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
         ("The quick bro", "brown fox", "The quick brown fox"),
         ("The quick brown", "brown fox", "The quick brown fox"),
         ("The quick brown", " fox", "The quick brown fox"),
+        ("The quick brown", "\n\nquick brown fox", "The quick brown fox"),
+        ("The quick brown", "\n\nfox", "The quick brown\n\nfox"),
         ("I like ba", "nanas", "I like bananas"),
         ("f(g(x", "))", "f(g(x))"),
         ("f(g(x)", ")", "f(g(x))"),
