@@ -31,7 +31,7 @@ class Seam:
     """
 
     def __init__(self, sent: str, *, exact: bool, thoughts: bool) -> None:
-        paired = sent.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        paired = _paired(sent)
         self._half = paired[-1:] if is_half(paired) else ""
         self._sent = paired[:-1] if self._half else paired
         self._body = self._sent.lstrip()
@@ -41,6 +41,8 @@ class Seam:
         self._again = 0
         """So many first characters of the answer came again, and nothing else but white space before them."""
         self._restarts = True
+        self._loose = ""
+        """Half of a character that ended the last delta: with its other half it is one, and is compared as one."""
         self._joined = not sent
 
     def join(self, batch: Sequence[Delta]) -> list[Delta]:
@@ -67,8 +69,11 @@ class Seam:
         return delta.but(role=None, reasoning=reasoning, extra=extra)
 
     def _hold(self, delta: Delta) -> list[Delta]:
-        text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)
-        self._held.append(delta)
+        over = delta.finish_reason is not None or bool(delta.tool_calls)
+        text = _paired(self._loose + delta.text)
+        self._loose = text[-1:] if is_half(text) and not over else ""
+        text = text.removesuffix(self._loose)
+        self._held.append(delta if text == delta.text else delta.but(text=text))
         piece = text if self._again else text.lstrip()
         self._restarts = self._restarts and piece.startswith(self._body[self._again : self._again + len(piece)])
         self._again += len(piece)
@@ -82,7 +87,9 @@ class Seam:
             return []  # its other half is yet to come
         self._joined = True
         held, self._held = self._held, []
-        return self._cut(held, head, repeated)
+        if self._loose:
+            held[-1] = held[-1].but(text=text + self._loose)
+        return self._cut(held, head + self._loose, repeated)
 
     def _may_repeat(self, head: str) -> bool:
         """Whether more characters could make a longer repetition of it."""
@@ -101,7 +108,7 @@ class Seam:
             return lead + len(body)
         if size := self._overlap(head):
             return size
-        if lead and not self._exact and (size := self._overlap(head[lead:])):
+        if lead and not self._exact and (size := self._overlap(head[lead:])) >= LEAST_RESTART:
             return lead + size
         if len(body) > EVIDENCE and head.startswith(body[:EVIDENCE], lead):
             raise UnjoinableError("the continuation is another answer")
@@ -142,6 +149,11 @@ class Seam:
         return kept[::-1]
 
 
+def _paired(text: str) -> str:
+    """The same with the halves of each pair joined."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
 def is_half(text: str) -> bool:
     """Whether it ends in the first half of a surrogate pair."""
     return "\ud800" <= text[-1:] <= "\udbff"
@@ -155,8 +167,6 @@ def _is_beginning(text: str) -> bool:
 
 def _other_half(half: str, rest: str) -> str:
     """The continuation from the second half of its first character on."""
-    if rest.startswith(half):  # it was cut there as well
-        return rest[1:]
     units = rest[:1].encode("utf-16-le", "surrogatepass")
     if len(units) == 4 and units[:2].decode("utf-16-le", "surrogatepass") == half:
         return units[2:].decode("utf-16-le", "surrogatepass") + rest[1:]

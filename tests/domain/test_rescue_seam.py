@@ -94,6 +94,7 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
         ("The quick brown", " fox", "The quick brown fox"),
         ("The quick brown", "\n\nquick brown fox", "The quick brown fox"),
         ("The quick brown", "\n\nfox", "The quick brown\n\nfox"),
+        ("I like a", "\n\napple", "I like a\n\napple"),
         ("I like ba", "nanas", "I like bananas"),
         ("f(g(x", "))", "f(g(x))"),
         ("f(g(x)", ")", "f(g(x))"),
@@ -170,6 +171,30 @@ def test_a_rescuer_that_cuts_the_character_in_two_as_well_makes_it_whole_r6(agai
     assert units(sent + joined(sent, [*again, "\ud83d", "\ude00", "!"], exact=exact)) == whole
     assert units(sent + joined(sent, [*again, "\U0001f600", "!"], exact=exact)) == whole
     assert units("\ud83d" + joined("\ud83d", ["", "\ud83d", "\ude00"], exact=exact)) == units("\U0001f600")
+
+
+@given(
+    st.lists(st.text("abc\u0301\U0001f600\U0001f680", min_size=1, max_size=6), min_size=8, max_size=20, unique=True),
+    st.integers(0),
+    st.lists(st.integers(0), max_size=20),
+    st.booleans(),
+)
+def test_wherever_characters_are_cut_what_comes_again_is_dropped_r6(
+    words: list[str], place: int, cuts: list[int], exact: bool
+) -> None:
+    """In the answer, and in a rescuer that begins again: the halves of a pair are compared as the character is."""
+    text = " ".join(words)
+    length = len(units(text)) // 2
+    sent, _ = pieces_of(text, [2 * LEAST_EXACT + place % (length - 2 * LEAST_EXACT)]) if length > 40 else (text[:0], "")
+    if sent:
+        assert units(sent + joined(sent, pieces_of(text, cuts), exact=exact)) == units(text)
+
+
+def pieces_of(text: str, cuts: list[int]) -> list[str]:
+    """Cut between any two units of UTF-16."""
+    whole = units(text)
+    places = sorted({2 * (cut % (len(whole) // 2 + 1)) for cut in cuts} | {0, len(whole)})
+    return [whole[start:end].decode("utf-16-le", "surrogatepass") for start, end in pairwise(places)]
 
 
 def test_halves_that_came_in_two_events_are_one_character_r6() -> None:
