@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import Any
 
+from tests.faults import odd_ends
 from tests.faults.exchange import SILENCE, UNICODE_TEXT, Exchange
 
 BIG_TEXT = (1 << 20) - 1024
@@ -210,37 +211,6 @@ async def _error_first(exchange: Exchange) -> None:
     await asyncio.sleep(SILENCE)
 
 
-async def _gives_up(exchange: Exchange) -> None:
-    """As DeepSeek does when its machines are full."""
-    await exchange.words(20)
-    await exchange.finish("insufficient_system_resource")
-    await exchange.done()
-
-
-async def _huge_counts(exchange: Exchange) -> None:
-    """Says that it took more tokens than there are atoms."""
-    await exchange.words(exchange.tokens)
-    counts = {"prompt_tokens": 10**80, "completion_tokens": -1}
-    await exchange.event({**exchange.chunk({}, "stop"), "usage": counts})
-    await exchange.done()
-
-
-async def _huge_index(exchange: Exchange) -> None:
-    call = {"index": 10**30, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    await exchange.head()
-    await exchange.event(exchange.chunk({"role": "assistant", "tool_calls": [call]}))
-    await exchange.finish("tool_calls")
-    await exchange.done()
-
-
-async def _finishes_twice(exchange: Exchange) -> None:
-    """Repeats the reason beside the usage."""
-    await exchange.words(exchange.tokens)
-    await exchange.event(exchange.chunk({}, "stop"))
-    await exchange.event({**exchange.usage(), **exchange.chunk({}, "stop")})
-    await exchange.done()
-
-
 async def _html(exchange: Exchange) -> None:
     await exchange.reply(200, b"<html>Please log in</html>", "text/html; charset=utf-8")
 
@@ -381,10 +351,10 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "429-stall": _stalling_error(429, retry_after="30"),
     "400-stall": _stalling_error(400),
     "error-first": _error_first,
-    "gives-up": _gives_up,
-    "huge-counts": _huge_counts,
-    "huge-index": _huge_index,
-    "finishes-twice": _finishes_twice,
+    "gives-up": odd_ends.gives_up,
+    "huge-counts": odd_ends.huge_counts,
+    "huge-index": odd_ends.huge_index,
+    "finishes-twice": odd_ends.finishes_twice,
     "flapping": _flapping,
     "heals": _heals,
     "reset": _reset,
