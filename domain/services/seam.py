@@ -12,6 +12,8 @@ LEAST_EXACT = 16
 """A shorter repetition is the text's own where the model goes on from its own words."""
 LEAST_RESTART = 4
 """So many first characters again, and they are all that was sent: a model that ignores its own words began anew."""
+LEAST_WORD = 4
+"""A shorter last word may well begin the next one."""
 LEAST_UNSPACED, UNSPACED = 3, "\u0e00"
 """A repetition counts from the beginning of a word; where scripts do without spaces, roughly from Thai on, if it is at
 least as long as this."""
@@ -83,8 +85,8 @@ class Seam:
         if not over and self._may_repeat(head):
             return []
         repeated = self._repeated(head)
-        if self._half and not over and repeated == len(head):
-            return []  # its other half is yet to come
+        if not over and repeated == len(head):
+            return []  # nothing of it is to be sent, and the next character may tell better
         self._joined = True
         held, self._held = self._held, []
         if self._loose:
@@ -108,7 +110,7 @@ class Seam:
             return lead + len(body)
         if size := self._overlap(head):
             return size
-        if lead and not self._exact and (size := self._overlap(head[lead:])) >= LEAST_RESTART:
+        if lead and not self._exact and (size := self._overlap(head[lead:])) >= LEAST_EXACT:
             return lead + size
         if len(body) > EVIDENCE and head.startswith(body[:EVIDENCE], lead):
             raise UnjoinableError("the continuation is another answer")
@@ -118,7 +120,8 @@ class Seam:
         """The longest piece that is both the end of what was sent and the beginning of the continuation."""
         tail = self._sent[-WINDOW:]
         sizes = range(min(len(tail), len(head)), 0, -1)
-        return next((size for size in sizes if tail.endswith(head[:size]) and self._counts(size)), 0)
+        fits = (size for size in sizes if tail.endswith(head[:size]) and self._counts(size))
+        return next((size for size in fits if not _begins_another_word(head, size)), 0)
 
     def _counts(self, size: int) -> bool:
         """Whether a repetition of this size is one of the model's, and not one of the text."""
@@ -147,6 +150,12 @@ class Seam:
             elif text or delta.finish_reason or delta.tool_calls or delta.usage or delta.reasoning:
                 kept.append(delta.but(text=text))
         return kept[::-1]
+
+
+def _begins_another_word(head: str, size: int) -> bool:
+    """Whether so many characters are a space and a short word that goes on: `an` and ` answer`, not the same word."""
+    word = head[:size].lstrip()
+    return len(word) < min(size, LEAST_WORD) and word.isalnum() and head[size : size + 1].isalnum()
 
 
 def _paired(text: str) -> str:

@@ -92,7 +92,10 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
         ("The quick bro", "brown fox", "The quick brown fox"),
         ("The quick brown", "brown fox", "The quick brown fox"),
         ("The quick brown", " fox", "The quick brown fox"),
-        ("The quick brown", "\n\nquick brown fox", "The quick brown fox"),
+        ("The very quick brown", "\n\nvery quick brown fox", "The very quick brown fox"),
+        ("half an", " answer", "half an answer"),
+        ("half an", " an answer", "half an answer"),
+        ("The quick brow", " brown fox", "The quick brown fox"),
         ("The quick brown", "\n\nfox", "The quick brown\n\nfox"),
         ("I like a", "\n\napple", "I like a\n\napple"),
         ("I like ba", "nanas", "I like bananas"),
@@ -108,6 +111,7 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
 )
 def test_seams_of_a_model_that_was_asked_to_go_on_r6(sent: str, continuation: str, expected: str) -> None:
     assert sent + joined(sent, [continuation] if continuation else []) == expected
+    assert sent + joined(sent, list(continuation)) == expected
 
 
 @pytest.mark.parametrize(
