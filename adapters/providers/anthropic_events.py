@@ -11,7 +11,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.reasoning_details import ENCRYPTED, FORMAT, TEXT
-from adapters.providers.streamed_answer import decoded
+from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
 
 
@@ -173,9 +173,9 @@ class AnthropicEvents:
             finish_reason=FINISH_REASONS.get(reason, "stop"),
             usage=Usage(
                 _input_tokens(usage, self._input),
-                usage.output_tokens or self._input.output_tokens or 0,
+                counted(usage.output_tokens or self._input.output_tokens),
                 _later(usage.cache_read_input_tokens, self._input.cache_read_input_tokens),
-                (usage.output_tokens_details or _NO_DETAILS).thinking_tokens or 0,
+                counted((usage.output_tokens_details or _NO_DETAILS).thinking_tokens),
             ),
             model=self._model,
         )
@@ -192,4 +192,4 @@ def _input_tokens(last: _Usage, first: _Usage) -> int:
 
 
 def _later(last: int | None, first: int | None) -> int:
-    return (first or 0) if last is None else last
+    return counted(first if last is None else last)

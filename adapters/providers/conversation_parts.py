@@ -106,8 +106,9 @@ def check_answerable(request: CompletionRequest, attempt: Attempt) -> None:
 
 
 def refused(attempt: Attempt, message: str, param: str = "messages") -> ProviderRequestError:
-    """What the provider would refuse, or misunderstand, before it is asked."""
-    return attempt.error(ProviderRequestError, message, param=param)
+    """What the provider would refuse, or misunderstand, before it is asked. Parameters another provider may take."""
+    code = {} if param == "messages" else {"provider_code": "unsupported_parameter"}
+    return attempt.error(ProviderRequestError, message, param=param, **code)
 
 
 def encoded(body: Mapping[str, object]) -> bytes:

@@ -9,7 +9,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.gemini_errors import stream_error
-from adapters.providers.streamed_answer import decoded
+from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import ProviderResponseError
 
@@ -168,8 +168,8 @@ def _signed(signature: str | None) -> bytes:
 
 def _usage(counts: _UsageMetadata) -> Usage:
     return Usage(
-        (counts.prompt_token_count or 0) + (counts.tool_use_prompt_token_count or 0),
-        (counts.candidates_token_count or 0) + (counts.thoughts_token_count or 0),
-        counts.cached_content_token_count or 0,
-        counts.thoughts_token_count or 0,
+        counted(counts.prompt_token_count) + counted(counts.tool_use_prompt_token_count),
+        counted(counts.candidates_token_count) + counted(counts.thoughts_token_count),
+        counted(counts.cached_content_token_count),
+        counted(counts.thoughts_token_count),
     )

@@ -59,6 +59,8 @@ def error_in(body: bytes) -> object:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    if isinstance(content, list) and len(content) == 1:  # as Google has it in a stream that is no event stream
+        content = content[0]
     return content.get("error") if isinstance(content, dict) else None
 
 
@@ -119,5 +121,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _date(value: str) -> datetime | None:
     try:
         return parsedate_to_datetime(value).replace(tzinfo=UTC)  # an HTTP date is always GMT
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return None

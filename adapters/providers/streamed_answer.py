@@ -1,5 +1,6 @@
 """One call to a provider and its answer: events as they arrive, in any dialect."""
 
+import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,6 +22,10 @@ from ports.provider import Delivery
 T = TypeVar("T")
 
 MAX_ERROR_BODY_BYTES = 64 << 10
+ERROR_BODY_SECONDS = 1.0
+MAX_COUNT = MAX_STREAM_BYTES
+"""No answer has more tokens than it may have bytes: more would shut its caller out by its limits, or could not even be
+stored."""
 
 
 class StatusError(Protocol):
@@ -121,11 +126,12 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
             raise self._attempt.error(ProviderResponseError, "The provider's answer is not a stream.", status=200)
 
     async def _read_error(self) -> bytes:
-        """The beginning of an error's body. If it is cut, the status still says what happened."""
+        """The beginning of an error's body. If it is cut, or late, the status still says what happened."""
         body = bytearray()
-        with suppress(ProviderError):
-            while len(body) < MAX_ERROR_BODY_BYTES and (data := await self._response.read()):
-                body += data
+        with suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(ERROR_BODY_SECONDS):
+                while len(body) < MAX_ERROR_BODY_BYTES and (data := await self._response.read()):
+                    body += data
         return bytes(body[:MAX_ERROR_BODY_BYTES])
 
     async def _read_all(self) -> bytes:
@@ -143,6 +149,11 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
             if self._feed.unfinished > 0:
                 raise
             return b""
+
+
+def counted(tokens: int | None) -> int:
+    """A count of tokens as a provider tells it, within bounds."""
+    return min(max(tokens or 0, 0), MAX_COUNT)
 
 
 def decoded(decoder: msgspec.json.Decoder[T], data: bytes, attempt: Attempt) -> T:

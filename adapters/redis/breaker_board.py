@@ -88,6 +88,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         else:
             generation = state.generation if known is None else max(state.generation, known.state.generation + 1)
             entry = BreakerEntry(replace(state, generation=generation), closed=False, own=True, new=True)
+            entry.opened_at = self._clock.monotonic()
         entry.unheard = True
         self._keep(target, entry)
         await self._tell(target)
@@ -158,6 +159,10 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
                 known.state = heard.state  # it opened in two places at once, and the other was told to wait longer
         elif not known.new:
             known.unheard = True
+        elif heard.closed and heard.state.open_until - CLOSED_SECONDS > known.opened_at + LATER_SECONDS:
+            # Without Redis it was found dead here, and then well elsewhere. No generation is used again.
+            state = replace(heard.state, generation=known.state.generation)
+            self._keep(target, BreakerEntry(state, closed=True, own=True, unheard=True))
 
     async def _tell(self, target: str) -> None:
         entry = self._entries.get(target)

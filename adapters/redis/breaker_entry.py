@@ -28,6 +28,8 @@ class BreakerEntry:
     """Redis has yet to be told."""
     new: bool = False
     """An opening that Redis has never heard of."""
+    opened_at: float = 0.0
+    """When that was; monotonic seconds."""
     restored: bool = False
     """Redis knew it and has lost it."""
 

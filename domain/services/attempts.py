@@ -7,9 +7,7 @@ from typing import TypeAlias
 from domain.errors import (
     CircuitBreakerOpenError,
     NoConnectionLeftError,
-    ProviderAuthenticationError,
     ProviderError,
-    ProviderModelNotFoundError,
     ProviderRequestError,
     ProviderTimeoutError,
     ProviderTruncatedError,
@@ -20,16 +18,13 @@ from domain.services.progress import Progress
 from domain.services.provider_call import ProviderCalls, StreamTimeouts
 from domain.services.rescue import continuation, rescuable
 from domain.services.retry_budget import RetryBudget
-from domain.services.routing import Router, Then, reaction
+from domain.services.routing import Router, Then, of_target_alone, reaction
 from domain.services.seam import Seam, UnjoinableError
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits
 from domain.services.targets import Target
 from ports.clock import Clock
 from ports.stream_log import StreamLog
-
-MISCONFIGURED = (ProviderAuthenticationError, ProviderModelNotFoundError)
-"""An operator has to mend it. If another target failed before, that is told: to try later may help."""
 
 __all__ = ["Attempts", "Progress", "StreamTimeouts"]
 
@@ -94,11 +89,12 @@ class Attempts:
                 if progress.first_event_at is not None and not rescuable(progress):
                     raise
                 added = progress.batches != batches
-                # What is told is not why a rescuer added nothing, nor an operator's mistake in an outage.
-                hidden = not isinstance(error, ProviderTruncatedError) if begun else isinstance(error, MISCONFIGURED)
+                # What is told is not why a rescuer added nothing, nor, in an outage, what another target lacks: to try
+                # later may help.
+                hidden = not isinstance(error, ProviderTruncatedError) if begun else of_target_alone(error)
                 if last is None or added or not hidden:
                     last = error
-                if not begun or reaction(error).then is not Then.CALLER:
+                if not begun:  # what a rescuer refuses is its own affair: another took the request
                     rest = self._router.after(error, target, rest, progress.request)
                 if added and not rest and again and self._may_go_on(progress, error):
                     rest, again = [target], False
@@ -106,7 +102,7 @@ class Attempts:
                 if complete is not None:
                     return complete
                 shut.append(target.name)
-        if last is not None and not (shut and isinstance(last, MISCONFIGURED)):
+        if last is not None and not (shut and of_target_alone(last)):
             raise last
         wait = self._breakers.opens_in(shut)
         raise CircuitBreakerOpenError(

@@ -15,6 +15,7 @@ LONG_TOKEN = 2 * CHARACTERS_PER_TOKEN
 """Characters; events that are longer on average are more than a token each."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _GEMINI, _GEMINI_LIMIT = "generationConfig", "maxOutputTokens"
+_THINKING = "thinking"
 # Options that ask for another form than a text: OpenAI's old functions, and what vLLM and llama.cpp call their own.
 _FORMS = frozenset(
     {"functions", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar",
@@ -27,10 +28,12 @@ _TEXT = (None, "text/plain", ["TEXT"])
 def rescuable(progress: Progress) -> bool:
     """Whether another target can go on with what was sent: one text, whole in memory, that is not a structure.
 
-    Halves of a tool call, several choices at once and answers in JSON cannot be continued by a sentence.
+    Halves of a tool call, several choices at once and answers in JSON cannot be continued by a sentence. An answer that
+    has said no word of its text is begun anew, whatever its form.
     """
-    unfit = progress.too_long or progress.beyond_text or _structured(progress.request.options)
-    return not unfit and progress.choices == 1
+    if progress.too_long or progress.beyond_text or progress.choices != 1:
+        return False
+    return not (any(progress.answer.texts) and _structured(progress.request.options))
 
 
 def _structured(options: Mapping[str, Json]) -> bool:
@@ -49,7 +52,8 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
     """The request for the rest of an answer of which `sent` is there.
 
     With `prefill` the partial answer is the last message, without white space at its end (Anthropic refuses that);
-    else a message of the user asks to go on. What the caller limited is lowered by what was used.
+    else a message of the user asks to go on. What the caller limited is lowered by what was used. Anthropic's budget of
+    thoughts is left out: nobody would see them, a beginning is refused with it, and so is a lower limit of the answer.
     """
     request = progress.request
     tokens = _tokens(progress)
@@ -57,6 +61,9 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
     gemini = options.get(_GEMINI)
     if isinstance(gemini, dict):
         options[_GEMINI] = _lowered(gemini, (_GEMINI_LIMIT,), tokens)
+    thinking = options.get(_THINKING)
+    if progress.characters and isinstance(thinking, dict) and "budget_tokens" in thinking:
+        del options[_THINKING]
     partial = sent[:-1] if is_half(sent) else sent
     if prefill:
         partial = partial.rstrip()

@@ -73,6 +73,8 @@ REACTIONS: Sequence[Reaction] = (
     Reaction(ProviderAuthenticationError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderModelNotFoundError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderRequestError, "context_length_exceeded", retry=Retry.NO, then=Then.LARGER),
+    Reaction(ProviderRequestError, "unsupported_parameter", retry=Retry.NO, then=Then.NEXT),
+    Reaction(ProviderRequestError, "unsupported_value", retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderRequestError, None, retry=Retry.NO, then=Then.CALLER),
     Reaction(ProviderError, None, retry=Retry.YES, then=Then.NEXT),
 )
@@ -82,6 +84,13 @@ def reaction(error: ProviderError) -> Reaction:
     """The row of an error (R1)."""
     code = error.details.get("provider_code")
     return next(row for row in REACTIONS if isinstance(error, row.error) and row.code in (None, code))
+
+
+def of_target_alone(error: ProviderError) -> bool:
+    """Whether another target may well take the same request: what was found is an operator's mistake, or something that
+    this model does not take."""
+    then = reaction(error).then
+    return isinstance(error, (ProviderAuthenticationError, ProviderRequestError)) and then is Then.NEXT
 
 
 def _too_long(error: ProviderError, failed: Target, request: CompletionRequest) -> bool:

@@ -12,6 +12,8 @@ LEAST_EXACT = 16
 """A shorter repetition is the text's own where the model goes on from its own words."""
 LEAST_RESTART = 4
 """So many first characters again, and they are all that was sent: a model that ignores its own words began anew."""
+LEAST_WORD = 4
+"""A shorter last word may well begin the next one."""
 LEAST_UNSPACED, UNSPACED = 3, "\u0e00"
 """A repetition counts from the beginning of a word; where scripts do without spaces, roughly from Thai on, if it is at
 least as long as this."""
@@ -31,14 +33,18 @@ class Seam:
     """
 
     def __init__(self, sent: str, *, exact: bool, thoughts: bool) -> None:
-        paired = sent.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        paired = _paired(sent)
         self._half = paired[-1:] if is_half(paired) else ""
         self._sent = paired[:-1] if self._half else paired
+        self._body = self._sent.lstrip()
         self._exact = exact
         self._thoughts = thoughts
         self._held: list[Delta] = []
-        self._length = 0
+        self._again = 0
+        """So many first characters of the answer came again, and nothing else but white space before them."""
         self._restarts = True
+        self._loose = ""
+        """Half of a character that ended the last delta: with its other half it is one, and is compared as one."""
         self._joined = not sent
 
     def join(self, batch: Sequence[Delta]) -> list[Delta]:
@@ -65,37 +71,57 @@ class Seam:
         return delta.but(role=None, reasoning=reasoning, extra=extra)
 
     def _hold(self, delta: Delta) -> list[Delta]:
-        text, over = delta.text, delta.finish_reason is not None or bool(delta.tool_calls)
-        self._held.append(delta)
-        self._restarts = self._restarts and text.startswith(self._sent[self._length : self._length + len(text)])
-        self._length += len(text)
-        if not over and self._restarts and self._length < len(self._sent):
+        over = delta.finish_reason is not None or bool(delta.tool_calls)
+        text = _paired(self._loose + delta.text)
+        self._loose = text[-1:] if is_half(text) and not over else ""
+        text = text.removesuffix(self._loose)
+        self._held.append(delta if text == delta.text else delta.but(text=text))
+        piece = text if self._again else text.lstrip()
+        self._restarts = self._restarts and piece.startswith(self._body[self._again : self._again + len(piece)])
+        self._again += len(piece)
+        if not over and self._restarts and self._again < len(self._body):
             return []
         head = "".join(held.text for held in self._held)
         if not over and self._may_repeat(head):
             return []
+        repeated = self._repeated(head)
+        if not over and repeated == len(head):
+            return []  # nothing of it is to be sent, and the next character may tell better
         self._joined = True
         held, self._held = self._held, []
-        return self._cut(held, head, self._repeated(head))
+        if self._loose:
+            held[-1] = held[-1].but(text=text + self._loose)
+        return self._cut(held, head + self._loose, repeated)
 
     def _may_repeat(self, head: str) -> bool:
         """Whether more characters could make a longer repetition of it."""
         tail = self._sent[-WINDOW:]
-        place = tail.find(head)
-        return 0 <= place < len(tail) - len(head)
+        places = [(tail.find(begun), len(begun)) for begun in (head, head.lstrip())[: 1 if self._exact else 2]]
+        return any(0 <= place < len(tail) - length for place, length in places)
 
     def _repeated(self, head: str) -> int:
-        """How many characters at the beginning of the continuation were sent before."""
-        sent = self._sent
+        """How many characters at the beginning of the continuation were sent before. White space in front of them does
+        not matter: models that think first like to begin with some."""
+        sent, body = self._sent, self._body
+        lead = len(head) - len(head.lstrip())
         if head.startswith(sent) and (len(sent) >= LEAST_EXACT or (self._exact and _is_beginning(sent))):
             return len(sent)
-        tail = sent[-WINDOW:]
-        for size in range(min(len(tail), len(head)), 0, -1):
-            if tail.endswith(head[:size]) and self._counts(size):
-                return size
-        if len(sent) > EVIDENCE and head.startswith(sent[:EVIDENCE]):
+        if len(body) >= LEAST_EXACT and head.startswith(body, lead):
+            return lead + len(body)
+        if size := self._overlap(head):
+            return size
+        if lead and not self._exact and (size := self._overlap(head[lead:])) >= LEAST_EXACT:
+            return lead + size
+        if len(body) > EVIDENCE and head.startswith(body[:EVIDENCE], lead):
             raise UnjoinableError("the continuation is another answer")
         return 0
+
+    def _overlap(self, head: str) -> int:
+        """The longest piece that is both the end of what was sent and the beginning of the continuation."""
+        tail = self._sent[-WINDOW:]
+        sizes = range(min(len(tail), len(head)), 0, -1)
+        fits = (size for size in sizes if tail.endswith(head[:size]) and self._counts(size))
+        return next((size for size in fits if not _begins_another_word(head, size)), 0)
 
     def _counts(self, size: int) -> bool:
         """Whether a repetition of this size is one of the model's, and not one of the text."""
@@ -124,6 +150,17 @@ class Seam:
             elif text or delta.finish_reason or delta.tool_calls or delta.usage or delta.reasoning:
                 kept.append(delta.but(text=text))
         return kept[::-1]
+
+
+def _begins_another_word(head: str, size: int) -> bool:
+    """Whether so many characters are a space and a short word that goes on: `an` and ` answer`, not the same word."""
+    word = head[:size].lstrip()
+    return len(word) < min(size, LEAST_WORD) and word.isalnum() and head[size : size + 1].isalnum()
+
+
+def _paired(text: str) -> str:
+    """The same with the halves of each pair joined."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def is_half(text: str) -> bool:

@@ -8,7 +8,7 @@ from entrypoints.wire import json_text
 from entrypoints.wire.openai import chunk
 
 # Said once, or the same each time: not fragments to be joined.
-_WHOLE = frozenset({"role", "type", "id", "name", "index", "object"})
+_WHOLE = frozenset({"role", "type", "id", "name", "index", "object", "finish_reason"})
 
 
 class CompletionAssembler:

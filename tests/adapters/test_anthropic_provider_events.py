@@ -117,6 +117,12 @@ def test_reasons_for_stopping(reason: str, finish: str) -> None:
     assert read(payload) == [Delta(finish_reason=finish, usage=Usage(0, 3))]
 
 
+def test_counts_are_within_bounds() -> None:
+    usage = {"input_tokens": 10**80, "cache_read_input_tokens": -3, "output_tokens": -1}
+    payload = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    assert read(payload) == [Delta(finish_reason="stop", usage=Usage(1 << 24, 0))]
+
+
 def test_halves_of_an_emoji_in_two_events_go_through() -> None:
     assert [
         one.text for one in read(delta("text_delta", text="\ud83d"), delta("text_delta", text="\ude00")) if one

@@ -200,6 +200,7 @@ def assert_says_nothing(error: ProviderError) -> None:
     [
         ("400", ProviderRequestError, {"status": 400, "provider_code": "INVALID_ARGUMENT"}),
         ("key", ProviderAuthenticationError, {"status": 401, "provider_code": "API_KEY_INVALID"}),
+        ("key-in-a-list", ProviderAuthenticationError, {"status": 401, "provider_code": "API_KEY_INVALID"}),
         ("403", ProviderAuthenticationError, {"status": 403, "provider_code": "PERMISSION_DENIED"}),
         ("404", ProviderModelNotFoundError, {"status": 404}),
         ("429", ProviderRateLimitedError, {"status": 429, "retry_after": 31.0}),

@@ -69,6 +69,11 @@ def test_usage_may_come_after_the_end_or_only_before() -> None:
     assert read({**BEGUN, **late}, ended("STOP"))[-1] == Delta(finish_reason="stop", usage=Usage(3, 4))
 
 
+def test_counts_are_within_bounds() -> None:
+    counts = {"usageMetadata": {"promptTokenCount": 10**80, "candidatesTokenCount": -1}}
+    assert read(BEGUN, {**ended("STOP"), **counts})[-1] == Delta(finish_reason="stop", usage=Usage(1 << 24, 0))
+
+
 def test_there_is_one_usage() -> None:
     late = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "cachedContentTokenCount": 2}}
     usage = Usage(3, 4, cached_tokens=2)

@@ -96,6 +96,8 @@ ANSWERS: Mapping[str, Answer] = {
     "redirect": Answer(status=307, headers={"location": "/elsewhere"}),
     "400": error(400, "INVALID_ARGUMENT"),
     "key": error(400, "INVALID_ARGUMENT", WRONG_KEY),
+    "key-in-a-list": Answer([b"[%b]" % b"".join(error(400, "INVALID_ARGUMENT", WRONG_KEY).pieces)], status=400,
+                            kind="application/json; charset=UTF-8"),
     "403": error(403, "PERMISSION_DENIED"),
     "404": error(404, "NOT_FOUND"),
     "429": error(429, "RESOURCE_EXHAUSTED", RETRY_INFO),

@@ -42,6 +42,8 @@ def chunk(delta: Any, **choice: Any) -> bytes:
          {"tool_calls": (ToolCallDelta(0, "x", "f", ""), ToolCallDelta(1, "y"))}),
         (b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}', {"usage": Usage(1, 2)}),
         (b'{"choices":[],"usage":null,"error":null}', {"usage": None}),
+        (b'{"choices":[],"usage":{"prompt_tokens":1%b,"completion_tokens":-1}}' % (b"0" * 80),
+         {"usage": Usage(1 << 24, 0)}),
         (b"{}", {"text": ""}),
         (b'{"choices":[{"delta":{"content":"\\ud83d"}}]}', {"text": "\ud83d"}),
         (b'{"x":"\\udc00","choices":[{"delta":{"content":"\\ud83d\\ude00"}}]}', {"text": "\U0001f600"}),
@@ -64,6 +66,12 @@ def test_what_no_field_holds_is_forwarded_as_it_is_and_more_than_a_text_r6(said:
     assert delta.tool_calls == ()
     nothing = chunk_delta(chunk({**dict.fromkeys(said), "content": "a"}), ATTEMPT)
     assert nothing.shape.plain
+
+
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort", "error"])
+def test_r4_a_reason_that_leaves_half_an_answer_is_no_success(reason: str) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        chunk_delta(chunk({"content": "a"}, finish_reason=reason), ATTEMPT)
 
 
 def test_s15_raw_has_no_byte_that_ends_a_line_for_anyone() -> None:
@@ -185,6 +193,8 @@ def test_p1_a_code_that_does_not_look_like_one_is_not_kept(word: object) -> None
         ({"retry-after": "-1"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "1e9"}, None),
+        ({"retry-after": "Wed, 21 Oct 99999999999999 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 +99999999999999"}, None),
         ({}, None),
     ],
 )

@@ -286,6 +286,41 @@ async def test_who_has_failures_of_its_own_counts_them_and_hears_no_objection_b1
         assert fleet.open() == [True, False, True]
 
 
+@pytest.mark.parametrize("found_well_first", [False, True])
+async def test_of_what_each_side_found_without_the_other_the_later_counts_b6(
+    server: RedisServer, found_well_first: bool
+) -> None:
+    """Fault 37: one is cut off from Redis, and its opening has a higher generation than what the others closed."""
+    async with house(server) as fleet, proxy_to(server.port) as proxy, redis_client(connector(proxy.url)) as client:
+        cut_off = fleet.boards[2]
+        cut_off._client = cut_off._probes._client = client
+        await fleet.hear()
+        proxy.silent = True
+        await fleet.boards[0].publish(TARGET, fleet.opening())
+        if found_well_first:
+            await fleet.boards[0].publish(TARGET, None)
+            await fleet.advance(5.0)
+        await cut_off.publish(TARGET, fleet.opening())
+        await cut_off.publish(TARGET, fleet.opening(2))  # a probe of its own failed
+        if not found_well_first:
+            await fleet.advance(5.0)
+            await fleet.boards[0].publish(TARGET, None)
+        proxy.silent = False
+
+        async with asyncio.timeout(5.0):
+            while fleet.open() != [found_well_first] * 3:
+                await fleet.hear()
+        for _ in range(3):
+            await fleet.hear()
+            assert fleet.open() == [found_well_first] * 3
+        await cut_off.publish(TARGET, fleet.opening())
+        state = cut_off.state(TARGET)
+        assert state is not None
+        assert state.generation == 3
+        await fleet.hear()
+        assert fleet.open() == [True] * 3
+
+
 async def test_an_operator_s_opening_holds_for_those_that_do_well_too(server: RedisServer) -> None:
     async with house(server) as fleet:
         fleet.well = set(fleet.boards)

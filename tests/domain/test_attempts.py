@@ -1,10 +1,13 @@
 """Retries, failover and the budget over a whole generation (R1, R3)."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
 from adapters.providers.demo_scripts import Script, text_pieces
+from domain.delta import Delta
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -14,7 +17,8 @@ from domain.errors import (
     ProviderRequestError,
     ProviderUnavailableError,
 )
-from domain.model import BreakerState, Complete, Event, Failed
+from domain.model import BreakerState, Complete, CompletionRequest, Event, Failed
+from ports.provider import Provider
 from tests.domain.parts import TEXT, House, ask, context, read_all
 
 PIECES = text_pieces(TEXT)
@@ -119,6 +123,59 @@ async def test_an_operators_mistake_does_not_hide_an_outage_r1(later: type[Provi
     end = await end_of(house, 10)
     assert isinstance(end, Failed)
     assert end.code == "provider_rejected_request"  # it is about the request, which is the caller's
+
+
+class ChoosyProvider(Provider):
+    """`lacks…` does not take a parameter, `down` fails, all others answer."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @asynccontextmanager
+    async def _answer(self, model: str) -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
+        self.calls += 1
+        if model.startswith("lacks"):
+            raise ProviderRequestError("no", details={"provider_code": "unsupported_parameter", "param": "n"})
+        if model == "down":
+            raise ProviderUnavailableError("no")
+        yield self._deltas()
+
+    async def _deltas(self) -> AsyncIterator[Sequence[Delta]]:
+        yield [Delta("yes"), Delta(finish_reason="stop")]
+
+    def stream(
+        self, request: CompletionRequest, model: str, thread_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+        return self._answer(model)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("models", "code", "calls"),
+    [
+        (("lacks", "ok"), None, 2),  # another takes it
+        (("down", "lacks"), "provider_unavailable", 4),  # and will, when it is back
+        (("lacks", "down"), "provider_unavailable", 4),
+        (("lacks", "lacks-too"), "provider_rejected_request", 2),
+        (("lacks",), "provider_rejected_request", 1),
+        (("shut", "lacks"), "circuit_open", 1),
+    ],
+)
+async def test_a_parameter_that_one_target_does_not_take_is_no_fault_of_the_request_r1(
+    models: tuple[str, ...], code: str | None, calls: int
+) -> None:
+    provider = ChoosyProvider()
+    house = House(provider=provider, routes={"fast": tuple(f"p/{model}" for model in models)})
+    service = house.build()
+    await house.board.publish("p/shut", BreakerState(house.clock.monotonic() + 60.0, 1))
+    attachment = await service.open(ask("fast"), context(grace=1000.0))
+    await house.pass_time(10)
+    end = (await asyncio.wait_for(read_all(attachment), 5))[-1]
+    assert (end.code if isinstance(end, Failed) else None, provider.calls) == (code, calls)
+    assert house.breakers.reports(["p/lacks"])[0].failures == 0
+    attachment.close()
 
 
 async def test_an_operators_mistake_does_not_hide_that_the_other_target_is_shut_out_r1() -> None:

@@ -40,6 +40,8 @@ class BreakingProvider(Provider):
         partial = "".join(str(message.content) for message in request.messages if message.role == "assistant")
         if model == "refuses" and request.messages[-1].role == "assistant":
             raise ProviderRequestError("no")
+        if model == "small":
+            raise ProviderRequestError("no", details={"provider_code": "context_length_exceeded"})
         yield [Delta(role="assistant")]
         for number, piece in enumerate(text_pieces(TEXT[len(partial) :])):
             if str(number) == model:
@@ -129,6 +131,12 @@ async def test_who_refuses_the_beginning_of_an_answer_is_asked_to_go_on_r6() -> 
     assert text_of(await read_all(attachment)) == TEXT
     attachment.close()
     assert [request.messages[-1].role for _, request in provider.requests] == ["user", "assistant", "user"]
+
+
+async def test_a_rescuer_that_is_too_small_is_followed_by_the_next_whatever_its_size_r6() -> None:
+    house, provider = breaking("3", "small", "whole")
+    assert text_of(await answered(house, ask("fast"))) == TEXT
+    assert [model for model, _ in provider.requests] == ["3", "small", "whole"]
 
 
 async def test_who_refuses_in_the_middle_of_a_rescue_is_not_asked_again_r6() -> None:
@@ -250,6 +258,20 @@ async def test_what_cannot_be_continued_is_not_rescued_r6(pieces: tuple[Delta, .
     assert house.demo.calls == 1
 
 
+@pytest.mark.parametrize("first", [Delta(role="assistant"), Delta(reasoning="Hm.")])
+async def test_what_has_said_no_word_yet_is_begun_anew_whatever_its_form_r6(first: Delta) -> None:
+    """OpenAI names the role at once: that is no half of a structure."""
+    scripts = {
+        "cut": Script((first, *PIECES), error=ProviderUnavailableError, error_at=1),
+        "whole": Script((Delta(role="assistant"), *PIECES)),
+    }
+    house = House(scripts=scripts, routes={"fast": ("p/cut", "p/whole")})
+    events = await answered(house, ask("fast", response_format={"type": "json_object"}))
+    assert isinstance(events[-1], Complete)
+    assert text_of(events) == TEXT
+    assert sum(isinstance(event, Delta) and event.role is not None for event in events) <= 1
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -281,6 +303,21 @@ def test_limits_are_lowered_by_what_was_used_under_any_name_r6(deltas: list[Delt
     lowered = continuation(one, "x", prefill=True).options
     assert lowered == dict.fromkeys(limits, left) | {"generationConfig": {"maxOutputTokens": left, "topK": 3}}
     assert one.request.options == options
+
+
+@pytest.mark.parametrize("said", [[Delta("So")], [Delta(reasoning="hm, ")]])
+def test_a_budget_of_thoughts_is_not_asked_of_a_rescuer_r6(said: list[Delta]) -> None:
+    """Anthropic refuses a beginning with it, and a limit that is lower than it."""
+    thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": 2_000}
+    one = Progress(job("acme", "s")._replace(request=ask("fast", max_tokens=2_001, thinking=thinking)), Lease("s", 1))
+    one.take(columns([Delta(role="assistant")]), 0.0)
+    assert continuation(one, "", prefill=False).options["thinking"] == thinking
+    one.take(columns(said), 0.0)
+    text = "".join(one.answer.texts)
+    assert continuation(one, text, prefill=False).options == {"max_tokens": 2_000}
+    adaptive = Progress(job("acme", "s")._replace(request=ask("fast", thinking={"type": "adaptive"})), Lease("s", 1))
+    adaptive.take(columns(said), 0.0)
+    assert continuation(adaptive, text, prefill=False).options == {"thinking": {"type": "adaptive"}}
 
 
 def progress(*texts: str, messages: Sequence[Message] = (Message("user", "hi"),)) -> Progress:

@@ -52,6 +52,19 @@ def test_however_many_last_words_are_repeated_in_any_pieces_they_are_dropped_r6(
     assert sent + joined(sent, split(again, cuts)) == text
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(("before", "again"), [("", "\n\n"), (" ", ""), ("\n", " "), ("", "")])
+@pytest.mark.parametrize("length", [30, 2 * WINDOW + 3])
+@pytest.mark.parametrize("cuts", [[], list(range(0, 3 * WINDOW, 7)), list(range(3 * WINDOW))])
+def test_white_space_before_an_answer_that_begins_again_does_not_matter_r6(
+    before: str, again: str, length: int, cuts: list[int], exact: bool
+) -> None:
+    """Models that think first begin with a blank line."""
+    text = " ".join(f"word{number}" for number in range(WINDOW))[: 3 * WINDOW]
+    sent = before + text[:length]
+    assert sent + joined(sent, split(again + text, cuts), exact=exact) == before + text
+
+
 def test_a_long_answer_that_begins_again_from_its_beginning_goes_on_where_it_was_r6() -> None:
     text = " ".join(f"word{number}" for number in range(3 * WINDOW))
     sent = text[: 2 * WINDOW + 3]
@@ -60,7 +73,12 @@ def test_a_long_answer_that_begins_again_from_its_beginning_goes_on_where_it_was
 
 
 @pytest.mark.parametrize(
-    "pieces", [["The sky looks blue because it is", " Monday."], ["The sky looks blue because of"]]
+    "pieces",
+    [
+        ["The sky looks blue because it is", " Monday."],
+        ["\n\n", "The sky looks blue because it is", " Monday."],
+        ["The sky looks blue because of"],
+    ],
 )
 def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
     assert len("The sky looks blue because") > EVIDENCE
@@ -74,6 +92,12 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
         ("The quick bro", "brown fox", "The quick brown fox"),
         ("The quick brown", "brown fox", "The quick brown fox"),
         ("The quick brown", " fox", "The quick brown fox"),
+        ("The very quick brown", "\n\nvery quick brown fox", "The very quick brown fox"),
+        ("half an", " answer", "half an answer"),
+        ("half an", " an answer", "half an answer"),
+        ("The quick brow", " brown fox", "The quick brown fox"),
+        ("The quick brown", "\n\nfox", "The quick brown\n\nfox"),
+        ("I like a", "\n\napple", "I like a\n\napple"),
         ("I like ba", "nanas", "I like bananas"),
         ("f(g(x", "))", "f(g(x))"),
         ("f(g(x)", ")", "f(g(x))"),
@@ -87,6 +111,7 @@ def test_another_answer_cannot_be_joined_r6(pieces: list[str]) -> None:
 )
 def test_seams_of_a_model_that_was_asked_to_go_on_r6(sent: str, continuation: str, expected: str) -> None:
     assert sent + joined(sent, [continuation] if continuation else []) == expected
+    assert sent + joined(sent, list(continuation)) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,6 +164,41 @@ def test_a_character_that_was_cut_in_two_is_made_whole_r6(rest: str, exact: bool
     assert units(sent + joined(sent, [rest], exact=exact)) == units("so \U0001f600!")
     with pytest.raises(UnjoinableError):
         joined(sent, ["no"], exact=exact)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("again", ["", "so it is \u00e9 "])
+def test_a_rescuer_that_cuts_the_character_in_two_as_well_makes_it_whole_r6(again: str, exact: bool) -> None:
+    """It has the same tokens: the halves come in two events of its own."""
+    sent = "so it is \u00e9 \ud83d"
+    whole = units("so it is \u00e9 \U0001f600!")
+    assert units(sent + joined(sent, [*again, "\ud83d", "\ude00", "!"], exact=exact)) == whole
+    assert units(sent + joined(sent, [*again, "\U0001f600", "!"], exact=exact)) == whole
+    assert units("\ud83d" + joined("\ud83d", ["", "\ud83d", "\ude00"], exact=exact)) == units("\U0001f600")
+
+
+@given(
+    st.lists(st.text("abc\u0301\U0001f600\U0001f680", min_size=1, max_size=6), min_size=8, max_size=20, unique=True),
+    st.integers(0),
+    st.lists(st.integers(0), max_size=20),
+    st.booleans(),
+)
+def test_wherever_characters_are_cut_what_comes_again_is_dropped_r6(
+    words: list[str], place: int, cuts: list[int], exact: bool
+) -> None:
+    """In the answer, and in a rescuer that begins again: the halves of a pair are compared as the character is."""
+    text = " ".join(words)
+    length = len(units(text)) // 2
+    sent, _ = pieces_of(text, [2 * LEAST_EXACT + place % (length - 2 * LEAST_EXACT)]) if length > 40 else (text[:0], "")
+    if sent:
+        assert units(sent + joined(sent, pieces_of(text, cuts), exact=exact)) == units(text)
+
+
+def pieces_of(text: str, cuts: list[int]) -> list[str]:
+    """Cut between any two units of UTF-16."""
+    whole = units(text)
+    places = sorted({2 * (cut % (len(whole) // 2 + 1)) for cut in cuts} | {0, len(whole)})
+    return [whole[start:end].decode("utf-16-le", "surrogatepass") for start, end in pairwise(places)]
 
 
 def test_halves_that_came_in_two_events_are_one_character_r6() -> None:

@@ -88,6 +88,8 @@ ROWS: list[tuple[type[ProviderError], str | None, Retry, Then]] = [
     (ProviderAuthenticationError, None, Retry.NO, Then.NEXT),
     (ProviderModelNotFoundError, None, Retry.NO, Then.NEXT),
     (ProviderRequestError, CODE, Retry.NO, Then.LARGER),
+    (ProviderRequestError, "unsupported_parameter", Retry.NO, Then.NEXT),
+    (ProviderRequestError, "unsupported_value", Retry.NO, Then.NEXT),
     (ProviderRequestError, None, Retry.NO, Then.CALLER),
     (ProviderError, None, Retry.YES, Then.NEXT),
 ]

@@ -7,8 +7,10 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 
+from tests.faults import odd_ends
 from tests.faults.exchange import SILENCE, UNICODE_TEXT, Exchange
 
 BIG_TEXT = (1 << 20) - 1024
@@ -180,6 +182,35 @@ async def _gzip_bomb(exchange: Exchange) -> None:
     await asyncio.sleep(SILENCE)
 
 
+def _stalling_error(status: int, **headers: str) -> Behaviour:
+    """The head of an error, and half of its body."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head(status, "application/json", **headers)
+        await exchange.piece(b'{"error": {"code": ')
+        await asyncio.sleep(SILENCE)
+
+    return behave
+
+
+def _dated(seconds: float) -> Behaviour:
+    """429, to be asked again at a moment so many seconds from now."""
+
+    async def behave(exchange: Exchange) -> None:
+        now = time.time()
+        date = {"date": formatdate(now, usegmt=True), "retry_after": formatdate(now + seconds, usegmt=True)}
+        await _error(429, "rate_limit_exceeded", **date)(exchange)
+
+    return behave
+
+
+async def _error_first(exchange: Exchange) -> None:
+    """Says who speaks, and then nothing but an error."""
+    await exchange.words(0)
+    await exchange.event({"error": {"message": json.dumps(exchange.body), "type": "server_error", "code": None}})
+    await asyncio.sleep(SILENCE)
+
+
 async def _html(exchange: Exchange) -> None:
     await exchange.reply(200, b"<html>Please log in</html>", "text/html; charset=utf-8")
 
@@ -315,6 +346,15 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "429-long": _error(429, "rate_limit_exceeded", retry_after="30"),
     "500-once": _once(_error(500, "server_error")),
     "503-bare": _error(503, "overloaded"),
+    "429-date": _dated(2.0),
+    "429-bad-date": _error(429, "rate_limit_exceeded", retry_after="Wed, 21 Oct 99999999999999 07:28:00 GMT"),
+    "429-stall": _stalling_error(429, retry_after="30"),
+    "400-stall": _stalling_error(400),
+    "error-first": _error_first,
+    "gives-up": odd_ends.gives_up,
+    "huge-counts": odd_ends.huge_counts,
+    "huge-index": odd_ends.huge_index,
+    "finishes-twice": odd_ends.finishes_twice,
     "flapping": _flapping,
     "heals": _heals,
     "reset": _reset,

@@ -65,7 +65,7 @@ class Bench:
             got.error = response.json()["error"]
             return got
         for event in parse(response.content):
-            _take(got, event.data)
+            take(got, event.data)
         return got
 
     async def saw(self, model: str) -> dict[str, Any]:
@@ -83,12 +83,19 @@ class Bench:
         assert len(saw["hangups"]) == count
         return list(saw["hangups"])
 
+    async def closed(self, model: str) -> None:
+        """Waits until the upstream has no connection open for it."""
+        async with asyncio.timeout(5):
+            while (await self.saw(model))["open"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def calls(self, *models: str) -> list[int]:
         """How often the upstream was asked for each."""
         return [(await self.saw(model))["requests"] for model in models]
 
 
-def _take(got: Got, data: str) -> None:
+def take(got: Got, data: str) -> None:
+    """What one event adds to it."""
     assert not got.done, "something follows the end"
     if data == "[DONE]":
         got.done = True

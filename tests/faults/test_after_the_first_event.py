@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.harness import WHOLE, bench
 
-FAULTS = ["cut-40", "stall-20", "broken-json", "error-midway", "no-finish"]
+FAULTS = ["cut-40", "stall-20", "broken-json", "error-midway", "gives-up", "no-finish"]
 
 
 CASES = [
@@ -39,10 +39,15 @@ async def test_a_rescued_answer_is_the_unfailed_one_byte_for_byte_r6(
             assert all(0.5 <= seconds < 2.0 for seconds in (await one.saw(first))["hangups"])
 
 
-async def test_an_answer_that_breaks_twice_is_finished_by_the_third_r6(upstream: str, tmp_path: Path) -> None:
-    async with bench(upstream, tmp_path, "twice--error-midway", "twice--cut-40", "twice--ok") as one:
+@pytest.mark.parametrize("rescuer", ["cut-40", "400", "refused", "401"])
+async def test_an_answer_that_breaks_twice_is_finished_by_the_third_r6(
+    upstream: str, tmp_path: Path, rescuer: str
+) -> None:
+    """Whatever the second has against the request: the first took it."""
+    models = f"twice-{rescuer}--error-midway", f"twice--{rescuer}", f"twice-{rescuer}--ok"
+    async with bench(upstream, tmp_path, *models) as one:
         assert (await one.ask()).whole
-        assert await one.calls("twice--error-midway", "twice--cut-40", "twice--ok") == [1, 1, 1]
+        assert await one.calls(*models) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -55,6 +60,7 @@ async def test_without_a_rescuer_the_answer_ends_in_an_error_and_is_not_stored_r
         "stall-20": "provider_timeout",
         "broken-json": "provider_bad_response",
         "error-midway": "provider_unavailable",
+        "gives-up": "provider_unavailable",
         "no-finish": "upstream_truncated",
     }
     model = f"unrescued--{fault}"
@@ -76,6 +82,19 @@ async def test_what_is_no_text_is_not_gone_on_with_r6(upstream: str, tmp_path: P
         assert got.error is not None
         assert (got.error["code"], got.text, got.done) == ("upstream_truncated", "", False)
         assert await one.calls(f"half--{half}", f"half-{half}--ok") == [1, 0]
+
+
+async def test_json_that_has_not_begun_is_given_by_another_r6(upstream: str, tmp_path: Path) -> None:
+    """The role alone is half of nothing."""
+    first, second = "form--error-first", "form--ok"
+    async with bench(upstream, tmp_path, first, second) as one:
+        got = await one.ask(response_format={"type": "json_object"})
+        assert got.whole
+        assert await one.calls(first, second) == [1, 1]
+        body = (await one.saw(second))["body"]
+        assert body["messages"] == [{"role": "user", "content": "hi"}]
+        assert body["response_format"] == {"type": "json_object"}
+        await one.hangups(first, 1)
 
 
 async def test_a_second_answer_is_never_joined_to_the_first_r6(upstream: str, tmp_path: Path) -> None:
@@ -100,3 +119,17 @@ async def test_the_callers_limit_holds_over_the_seam_r6(upstream: str, tmp_path:
         got = await one.ask(max_tokens=50)
         assert got.text.endswith(" tok50")
         assert (await one.saw("limit--ok"))["body"]["max_tokens"] == 10
+
+
+async def test_an_answer_that_takes_too_long_in_all_ends_in_an_error_r2(upstream: str, tmp_path: Path) -> None:
+    """K1: nobody goes on with it, as there is no time left, and it is not kept."""
+    first, second = "endless--ok-slow", "endless--ok"
+    async with bench(upstream, tmp_path, first, second, STREAM_TOTAL_TIMEOUT="0.6") as one:
+        for number in (1, 2):
+            got = await one.ask()
+            assert got.error is not None
+            assert (got.status, got.error["code"], got.done) == (200, "provider_timeout", False)
+            assert WHOLE.startswith(got.text)
+            assert "tok5" in got.text
+            assert await one.calls(first, second) == [number, 0]
+        assert all(0.55 <= seconds < 1.6 for seconds in await one.hangups(first, 2))

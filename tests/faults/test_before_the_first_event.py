@@ -19,6 +19,8 @@ from tests.faults.harness import bench
         ("500-once", 2, "provider_unavailable"),
         ("429", 3, "provider_rate_limited"),
         ("429-bare", 3, "provider_rate_limited"),
+        ("429-date", 3, "provider_rate_limited"),
+        ("429-bad-date", 3, "provider_rate_limited"),
         ("429-long", 1, "provider_rate_limited"),
         ("503-bare", 3, "provider_unavailable"),
         ("reset", 1, "provider_connection_error"),
@@ -47,7 +49,7 @@ async def test_the_client_gets_the_whole_answer_all_the_same_r1(
         assert saw["open"] == 0
         if fault in {"silent", "late"}:
             assert 0.5 <= saw["hangups"][0] < 2.0
-        if fault in {"429-once", "429"}:
+        if fault in {"429-once", "429", "429-date"}:
             assert all(later - earlier >= 0.95 for earlier, later in pairwise(saw["times"]))
         record = one.service.recorder.find(got.headers["x-thread-id"])
         assert record is not None
@@ -112,6 +114,7 @@ async def test_an_operators_mistake_does_not_hide_an_outage_r1(upstream: str, tm
     ("fault", "status", "code", "attempts"),
     [
         ("429-bare", 429, "provider_rate_limited", 3),
+        ("429-bad-date", 429, "provider_rate_limited", 3),
         ("429-long", 429, "provider_rate_limited", 1),
         ("503-bare", 502, "provider_unavailable", 3),
         ("reset", 502, "provider_connection_error", 3),
@@ -145,7 +148,25 @@ async def test_a_refusal_of_the_content_goes_to_nobody_else_r1(upstream: str, tm
     async with bench(upstream, tmp_path, first, second) as one:
         got = await one.ask()
         assert (got.status, got.error and got.error["code"]) == (400, "provider_rejected_request")
-        assert await one.calls(second) == [0]
+        assert await one.calls(first, second) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "alone", "code", "told"),
+    [("429-stall", 429, "provider_rate_limited", True), ("400-stall", 400, "provider_rejected_request", False)],
+)
+async def test_an_error_whose_body_never_ends_is_what_its_head_says_b5(
+    upstream: str, tmp_path: Path, fault: str, alone: int, code: str, told: bool
+) -> None:
+    """R1: and no silence; its breaker is told of what counts."""
+    model = f"alone--{fault}"
+    environ = {"STREAM_FIRST_EVENT_TIMEOUT": "10", "CB_FAILURE_THRESHOLD": "1"}
+    async with bench(upstream, tmp_path, model, **environ) as one:
+        got = await one.ask()
+        assert (got.status, got.error and got.error["code"]) == (alone, code)
+        assert got.headers.get("retry-after") == ("30" if fault == "429-stall" else None)
+        assert all(0.9 <= seconds < 3.0 for seconds in await one.hangups(model, 1))
+        assert (one.service.container.breaker_board().state(f"openai/{model}") is not None) is told
 
 
 async def test_a_prompt_that_is_too_long_goes_to_the_larger_target_alone_r1(upstream: str, tmp_path: Path) -> None:
@@ -207,3 +228,17 @@ async def test_an_outage_costs_little_and_the_primary_is_back_within_a_cooldown_
         assert record is not None
         assert (record.target, record.attempts) == (f"openai/{primary}", 1)
         assert sum(await one.calls(primary, fallback)) <= (count + 1) * 1.1
+
+
+async def test_two_that_are_silent_take_no_longer_together_than_all_may_r1_r2(upstream: str, tmp_path: Path) -> None:
+    """The second is hung up on when the time of all attempts is over, and its own is not."""
+    first, second = "total--silent", "total-too--silent"
+    async with bench(upstream, tmp_path, first, second, STREAM_TOTAL_TIMEOUT="0.9") as one:
+        began = time.monotonic()
+        got = await one.ask()
+        assert (got.status, got.error and got.error["code"]) == (504, "provider_timeout")
+        assert 0.85 <= time.monotonic() - began < 2.0
+        (waited,), (rest,) = await one.hangups(first, 1), await one.hangups(second, 1)
+        assert 0.55 <= waited < 0.9
+        assert rest < 0.5
+        assert await one.calls(first, second) == [1, 1]

@@ -112,6 +112,38 @@ async def test_an_answer_of_openais_is_finished_by_anthropic_behind_its_beginnin
         assert (record.attempts, record.rescues, record.target) == (2, 1, "claude/claude-3-rest")
 
 
+async def test_a_budget_of_thoughts_does_not_keep_anthropic_from_a_rescue_r6(upstream: str, tmp_path: Path) -> None:
+    """It refuses a beginning with one, and a limit below it."""
+    async with vendors(upstream, tmp_path, "openai/thoughtful--cut-40", "claude/claude-3-rest") as them:
+        assert (await them.bench.ask(max_tokens=2_100, thinking=THINKING)).text == "".join(WORDS)
+        ((_, _, body),) = them.claude.seen
+        assert "thinking" not in body
+        assert body["max_tokens"] == 2_060
+        assert body["messages"][-1]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("vendor", ["claude", "google"])
+async def test_what_a_vendor_cannot_be_asked_for_is_asked_of_the_next_and_hides_no_outage_r1(
+    upstream: str, tmp_path: Path, vendor: str
+) -> None:
+    """A client told 400 in an outage of its primary would never try again."""
+    second, down = f"probable-{vendor}--ok", f"probable-{vendor}--503-bare"
+    async with vendors(upstream, tmp_path, f"{vendor}/ok", f"openai/{second}") as them:
+        assert (await them.bench.ask(logprobs=True)).whole
+        assert await them.bench.calls(second) == [1]
+        assert (await them.bench.saw(second))["body"]["logprobs"] is True
+        assert them.claude.seen == them.google.seen == []
+    async with vendors(upstream, tmp_path, f"openai/{down}", f"{vendor}/ok") as them:
+        got = await them.bench.ask(logprobs=True)
+        assert (got.status, got.error and got.error["code"]) == (502, "provider_unavailable")
+        assert await them.bench.calls(down) == [3]
+        assert them.claude.seen == them.google.seen == []
+    async with vendors(upstream, tmp_path, f"{vendor}/ok") as them:
+        got = await them.bench.ask(logprobs=True)
+        assert got.error is not None
+        assert (got.status, got.error["code"], got.error["param"]) == (400, "provider_rejected_request", "logprobs")
+
+
 async def test_an_answer_of_openais_is_finished_by_gemini_on_request_r6(upstream: str, tmp_path: Path) -> None:
     """Fault 33."""
     async with vendors(upstream, tmp_path, "openai/to-google--cut-40", "google/gemini-2.5-rest") as them:

@@ -131,3 +131,27 @@ async def test_a_restart_without_data_closes_nothing_b6(fleet: Fleet) -> None:
     probes = (await fleet.seen("500"))["requests"] - THRESHOLD
     assert probes <= 5 * PROCESSES
     assert codes["circuit_open"] > probes
+
+
+async def test_an_operators_hand_counts_everywhere_b1(fleet: Fleet) -> None:
+    """B1: also where the target does well; what one replica is told all know within a second."""
+    target = "by-hand--ok"
+    by_hand = f"/v1/providers/openai/{target}/breaker"
+
+    async def answered(number: int) -> int:
+        body = {"model": f"openai/{target}", "prompt": f"{number} {time.monotonic()}"}
+        answer, _ = await call(fleet.url(number), "POST", "/v1/streams", body)
+        return answer.status
+
+    async def all_say(state: str) -> bool:
+        return set(await states(fleet, target)) == {state}
+
+    for number in range(PROCESSES):
+        assert await answered(number) == 200
+    for replica, state, status in ((0, "open", 503), (PROCESSES - 1, "closed", 200)):
+        answer, data = await call(fleet.url(replica), "POST", by_hand, {"state": state})
+        assert answer.status == 200, data
+        await eventually(lambda state=state: all_say(state), HEARD_SECONDS)  # type: ignore[misc]
+        before = (await fleet.seen(target))["requests"]
+        assert [await answered(number) for number in range(PROCESSES)] == [status] * PROCESSES
+        assert (await fleet.seen(target))["requests"] == before + (PROCESSES if status == 200 else 0)
