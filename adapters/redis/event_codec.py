@@ -20,6 +20,10 @@ class UnreadableEventsError(Exception):
     """Bytes that are no events of this version."""
 
 
+class UnwritableEventsError(Exception):
+    """Events that hold what none may, from a provider's adapter with a defect: say, a number of more than 64 bits."""
+
+
 class _DeltasRow(NamedTuple):
     texts: list[str]
     head: bytes
@@ -77,7 +81,7 @@ _DECODER: msgspec.msgpack.Decoder[list[_Row]] = msgspec.msgpack.Decoder(list[_Ro
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
-    """The events in one piece."""
+    """The events in one piece. Raises `UnwritableEventsError`."""
     if type(events) is not Answer:
         return _encode(columns(events))
     if not events.packed:
@@ -98,6 +102,8 @@ def _encode(given: Events[Event] | Answer) -> bytes:
         return _ENCODER.encode(rows)
     except UnicodeEncodeError:
         return _ENCODER.encode([_loose(row) for row in rows])
+    except (OverflowError, TypeError) as error:
+        raise UnwritableEventsError(type(error).__name__) from None  # its text may quote the answer
 
 
 def _rows(given: Events[Event] | Answer) -> list[Any]:

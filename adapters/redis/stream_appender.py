@@ -13,7 +13,7 @@ from adapters.memory.stream_store import StreamStore
 from adapters.redis.admission_keys import MESSAGES, TAKEN
 from adapters.redis.client import HOT_SECONDS, RedisClient
 from adapters.redis.errors import RedisClientError
-from adapters.redis.event_codec import encode_events
+from adapters.redis.event_codec import UnwritableEventsError, encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
 from domain.delta import Shape
@@ -96,6 +96,8 @@ class StreamAppender:
         mirror.take_in(events)
         if not mirror.resumable:
             self._show(mirror, len(events.kinds))
+            if mirror not in self._open:  # given up, or its end is in the log
+                return
         self._submit(mirror)
 
     async def run(self) -> None:
@@ -158,12 +160,18 @@ class StreamAppender:
             del self._dirty[mirror]
             events = mirror.unsent()
             count = len(events.kinds)
-            payload = encode_events(events) if count else b""
+            try:
+                payload = encode_events(events) if count else b""
+            except UnwritableEventsError as error:
+                self._unwritable(mirror, error)
+                continue
             info = b"" if mirror.acked else encode_info(mirror.info)
             keys += (mirror.meta_key, mirror.log_key)
             args += (mirror.fence, mirror.acked, count, _closes(events.kinds), payload, info)
             flight.append(mirror)
             size += len(payload)
+        if not flight:
+            return
         try:
             replies = await self._client.evalsha(APPEND, keys, args, timeout=HOT_SECONDS)
         except RedisClientError:
@@ -205,6 +213,14 @@ class StreamAppender:
             self._abandoned.append(mirror)
             self._work.set()
 
+    def _unwritable(self, mirror: StreamMirror, error: UnwritableEventsError) -> None:
+        """It goes on for its own readers, as in an outage, and all other streams as ever."""
+        mirror.resumable = False
+        self._show(mirror, len(mirror.pending.kinds))
+        self._refused(mirror)
+        context = {"message": "a stream has events that cannot be written down", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
     def _degrade(self, mirror: StreamMirror) -> None:
         if not mirror.owned:
             return
@@ -222,9 +238,13 @@ class StreamAppender:
                 self._open.discard(mirror)
 
     async def _end_elsewhere(self, mirror: StreamMirror) -> None:
-        """Closes the log of a stream that goes on here alone, so that nobody waits for the rest of it (S14)."""
-        args = (self._process, 0, encode_events([NOT_RESUMABLE]), self._retention_ms)
+        """Closes the log of a stream that goes on here alone, so that nobody waits for the rest of it (S14): as its
+        producer, or as whoever finds its lease over."""
+        end = encode_events([NOT_RESUMABLE])
+        ours = (mirror.fence, mirror.acked, 1, 1, end, b"" if mirror.acked else encode_info(mirror.info))
+        args = (self._process, 0, end, self._retention_ms)
         try:
+            await self._client.evalsha(APPEND, (mirror.meta_key, mirror.log_key), (*self._head, *ours))
             await self._client.evalsha(WATCH, (mirror.meta_key, mirror.log_key, MESSAGES, TAKEN), args)
         except RedisClientError:
             return  # whoever follows it finds its lease over, and ends it as one whose producer is dead

@@ -10,10 +10,10 @@ import pytest
 from adapters.memory.clock import SystemClock
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
-from adapters.redis.stream_appender import LEASE_SECONDS
+from adapters.redis.stream_appender import LEASE_SECONDS, NOT_RESUMABLE
 from adapters.redis.stream_log import RedisStreamLog
 from adapters.redis.stream_mirror import decode_info, encode_info
-from domain.delta import Delta
+from domain.delta import Delta, Usage
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.model import Event, Failed, Lease, Position, StreamInfo
 from ports.fleet import FleetEvent
@@ -281,6 +281,25 @@ async def test_a_foreign_value_in_a_log_ends_its_readers_and_nobody_else_s(serve
             await read(hurt)
         await append(one.log, lease, [END])
         assert list(await read(well)) == [END]
+
+
+async def test_what_cannot_be_written_hurts_no_other_stream_s14(server: RedisServer) -> None:
+    """An adapter with a defect: its stream goes on for those who read it here, and nobody waits for it elsewhere."""
+    async with replica(server) as one, replica(server) as other:
+        told: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+        bad = info("s_bad")
+        lease, good = await one.log.open(bad), await one.log.open(info())
+        await append(one.log, lease, deltas(1))
+        here, elsewhere = await follow(one.log, stream_id="s_bad"), await follow(other.log, stream_id="s_bad")
+        huge = Delta(text="2", finish_reason="stop", usage=Usage(1 << 64, 1))
+        await append(one.log, lease, [huge, END])
+        await append(one.log, good, [*deltas(2), END])
+        assert await texts(here) == ["0", "2"]
+        assert not here.resumable
+        assert (await read_to_end(elsewhere))[-1] == NOT_RESUMABLE
+        assert await texts(await follow(other.log)) == ["0", "1"]
+        assert set(told) == {"a stream has events that cannot be written down"}
 
 
 async def test_what_was_sent_again_is_written_once(server: RedisServer) -> None:
