@@ -139,14 +139,15 @@ class RedisMessageQueue(MessageQueue, Occupancy):
             self._own.move_to_end(message.stream_id, last=False)
             owner = self._process
         place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, self._kept_ms)
-        await self._tell(RESTORE, (*LINE, TAKEN, DUE), (message.stream_id, message.tenant, *place))
+        keys = (*LINE, TAKEN, DUE, HOLDERS, TENANT + message.tenant)
+        await self._tell(RESTORE, keys, (message.stream_id, message.tenant, *place, message.holder))
 
     async def remove(self, stream_id: str) -> bool:
         """Leaves the line; not what another process has taken over."""
         message = self._own.pop(stream_id, None)
         if message is None:
             return False
-        keys = (*LINE, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
+        keys = (*LINE, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id, HOLDERS, TENANT + message.tenant)
         await self._tell(REMOVE, keys, (stream_id, message.tenant, LINES))
         return True
 

@@ -255,9 +255,8 @@ class Admission:
             ticket = self._ticket(message)
             if ticket is None or ticket.granted.done():
                 continue  # it left while it was taken
-            if not self._slots.free(ticket.caller) or not await self._slots.acquire(ticket.caller, message.holder):
+            if not await self._slots.acquire(ticket.caller, message.holder):
                 full.add(message.tenant)
-                await self._slots.release(message.holder)
                 await self._queue.restore(message)
                 continue
             if ticket.granted.done():
