@@ -68,8 +68,8 @@ class RedisSlots(Slots, Occupancy):
         if not await self._own.acquire(caller, holder):
             return False
         self._returns.pop(holder, None)
-        keys = (HOLDERS, TENANT + caller.tenant, RING)
-        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller))
+        keys = (HOLDERS, TENANT + caller.tenant, RING, MESSAGES)
+        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller), LINES, TENANT)
         try:
             taken = await self._client.evalsha(ACQUIRE, keys, args, timeout=DECISION_SECONDS)
         except RedisClientError:

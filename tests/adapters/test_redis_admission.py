@@ -1,4 +1,4 @@
-"""Admission with slots and queue on Redis: what comes free elsewhere is at once that of who waits here (L6, Q8)."""
+"""Admission with slots and queue on Redis: a slot that is free is at once that of who may have it (L6, Q1, Q8)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,13 +7,14 @@ import pytest
 
 from adapters.memory.clock import SystemClock
 from adapters.memory.limiter import MemoryLimiter
-from adapters.redis.admission_keys import HOLDERS
+from adapters.redis.admission_keys import HOLDERS, TENANT
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import connector
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
+from domain.errors import QueueFullError
 from domain.model import Tier
-from domain.services.admission import Admission
+from domain.services.admission import Admission, Ticket
 from tests.jobs import job
 from tests.redis_cases import Patient, redis_client
 from tests.redis_server import any_redis_url
@@ -47,4 +48,41 @@ async def test_a_slot_that_comes_free_just_after_a_refusal_is_had_at_once_l6(url
             await waits.granted
         assert await client.execute("ZCARD", HOLDERS) == 1
         await here.leave(waits)
+        assert await client.execute("ZCARD", HOLDERS) == 0
+
+
+async def test_a_caller_who_floods_a_closed_queue_keeps_no_other_from_a_free_slot_q1(url: str) -> None:
+    """`QUEUE_MAX_DEPTH=0`: who has all the slots of its own is refused, and nobody else."""
+    async with redis_client(connector(url), kind=Patient) as client:
+        here, there = (admission(client, name, 100, 1, depth=0) for name in ("here", "there"))
+        holder = await here.enter(job("a", "s0"))
+        flood = [here.enter(job("a", f"a{number}")) for number in range(50)]
+        others = [(here, there)[number % 2].enter(job(f"b{number}", f"b{number}")) for number in range(50)]
+        told = await asyncio.gather(*flood, *others, return_exceptions=True)
+        assert all(isinstance(one, QueueFullError) for one in told[:50])
+        tickets = [one for one in told if isinstance(one, Ticket)]
+        assert len(tickets) == 50
+        assert await client.execute("ZCARD", HOLDERS) == 51
+        for ticket in tickets:
+            await here.leave(ticket) if int(ticket.holder[1:]) % 2 == 0 else await there.leave(ticket)
+        await here.leave(holder)
+        assert await client.execute("ZCARD", HOLDERS) == 0
+
+
+async def test_a_full_line_of_a_caller_at_its_bound_lets_others_pass_and_nobody_who_could_wait_q1_q4(url: str) -> None:
+    async with redis_client(connector(url), kind=Patient) as client:
+        here, there = (admission(client, name, 3, 1, depth=1) for name in ("here", "there"))
+        holder = await here.enter(job("a", "s0"))
+        waits = await here.enter(job("a", "s1"))
+        other = await there.enter(job("b", "s2"))
+        assert (waits.granted.done(), other.granted.done()) == (False, True)
+        with pytest.raises(QueueFullError):
+            await there.enter(job("a", "s3"))
+        # A's slot is free in Redis, and A is not let in yet: what comes now does not take the last one before it.
+        await client.execute("ZREM", HOLDERS, "s0")
+        await client.execute("ZREM", f"{TENANT}a", "s0")
+        with pytest.raises(QueueFullError):
+            await there.enter(job("c", "s4"))
+        for process, ticket in ((here, holder), (here, waits), (there, other)):
+            await process.leave(ticket)
         assert await client.execute("ZCARD", HOLDERS) == 0
