@@ -212,7 +212,7 @@ class Admission:
             await self._queue.reclaim()
         if self._waiting or reclaims:
             await self._dispatch()
-        if self._waiting and turns % LOOKS_PER_STATUS == 0:
+        if turns % LOOKS_PER_STATUS == 0:  # also if nobody waits: the line may have what another process has now
             await self.tell()
 
     def retire(self) -> None:
