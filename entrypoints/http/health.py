@@ -8,8 +8,11 @@ from domain.services.streams import StreamService
 from entrypoints.wire import json_text
 
 
-def health_router(service: StreamService, trouble: Callable[[], str | None]) -> APIRouter:
-    """`/livez`: the process answers. `/readyz`: it takes new work, degraded while `trouble` has something to say."""
+def health_router(
+    service: StreamService, trouble: Callable[[], str | None], broken: Callable[[], str | None]
+) -> APIRouter:
+    """`/livez`: the process answers. `/readyz`: it takes new work, degraded while `trouble` has something to say; and
+    none, if a part of it is `broken`: nobody would look after it."""
     router = APIRouter(tags=["Health"])
 
     @router.get("/livez", summary="Is the process alive")
@@ -20,6 +23,8 @@ def health_router(service: StreamService, trouble: Callable[[], str | None]) -> 
     async def ready() -> Response:
         if service.draining:
             return Response('{"status":"draining"}', 503, media_type="application/json")
+        if (part := broken()) is not None:
+            return Response(json_text.dumps({"status": "broken", "part": part}), 503, media_type="application/json")
         reason = trouble()
         body = {"status": "ready"} if reason is None else {"status": "degraded", "redis": reason}
         return Response(json_text.dumps(body), media_type="application/json")

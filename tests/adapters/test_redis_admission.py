@@ -1,7 +1,7 @@
 """Admission with slots and queue on Redis: a slot that is free is at once that of who may have it (L6, Q1, Q8)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -15,6 +15,8 @@ from adapters.redis.slots import RedisSlots
 from domain.errors import QueueFullError
 from domain.model import Tier
 from domain.services.admission import Admission, Ticket
+from tests.adapters.test_redis_queue import Fleet, overdue
+from tests.contracts.redis_time import still_client
 from tests.jobs import job
 from tests.redis_cases import Patient, redis_client
 from tests.redis_server import any_redis_url
@@ -86,3 +88,37 @@ async def test_a_full_line_of_a_caller_at_its_bound_lets_others_pass_and_nobody_
         for process, ticket in ((here, holder), (here, waits), (there, other)):
             await process.leave(ticket)
         assert await client.execute("ZCARD", HOLDERS) == 0
+
+
+@pytest.fixture
+async def fleet(url: str) -> AsyncIterator[Fleet]:
+    async with still_client(connector(url)) as client:
+        fleet = Fleet(client)
+        yield fleet
+        for process in fleet.processes:
+            await process.log.aclose()
+
+
+async def test_a_take_that_is_undone_keeps_no_slot_l6(fleet: Fleet) -> None:
+    """Whoever it is of: a slot that is kept for nobody is missing to those who wait, for as long as its lease."""
+    here, there = fleet.start(), fleet.start()
+    message = await here.wait("s1")
+    assert await here.queue.take(()) == message
+    assert await fleet.count("ZCARD", HOLDERS) == 1
+    await here.queue.restore(message)
+    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)
+    taken = await overdue(fleet, there)
+    assert taken is not None
+    assert await fleet.count("ZCARD", HOLDERS) == 1
+    await there.queue.restore(taken)
+    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)
+
+
+async def test_who_leaves_while_it_is_taken_keeps_no_slot_l6_q6(fleet: Fleet) -> None:
+    here = fleet.start()
+    await here.wait("s1")
+    taking = asyncio.create_task(here.queue.take(()))
+    await asyncio.sleep(0)  # it is on its way to Redis
+    assert await here.queue.remove("s1")
+    assert await taking is None
+    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)

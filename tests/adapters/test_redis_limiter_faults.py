@@ -1,7 +1,7 @@
 """The limiter on Redis when Redis fails: it decides in time, by policy, never raises, and nothing is charged twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -23,19 +23,6 @@ TIERS = {"default": Tier(6, 600, 1)}
 DECISION_SECONDS = 0.05
 SLACK = 0.1
 """Seconds that a busy machine may add to a time that is measured here."""
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    async with redis_client(connector(server.url), pool_min=4) as client:
-        await until(lambda: client.connections == 4)
-        yield client
 
 
 @pytest.fixture

@@ -365,31 +365,6 @@ async def test_who_leaves_the_line_leaves_nothing_behind_q6(fleet: Fleet) -> Non
     assert await fleet.client.execute("KEYS", "headgate:queue:job:*", timeout=5.0) == [b"headgate:queue:job:s2"]
 
 
-async def test_a_take_that_is_undone_keeps_no_slot_l6(fleet: Fleet) -> None:
-    """Whoever it is of: a slot that is kept for nobody is missing to those who wait, for as long as its lease."""
-    here, there = fleet.start(), fleet.start()
-    message = await here.wait("s1")
-    assert await here.queue.take(()) == message
-    assert await fleet.count("ZCARD", HOLDERS) == 1
-    await here.queue.restore(message)
-    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)
-    taken = await overdue(fleet, there)
-    assert taken is not None
-    assert await fleet.count("ZCARD", HOLDERS) == 1
-    await there.queue.restore(taken)
-    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)
-
-
-async def test_who_leaves_while_it_is_taken_keeps_no_slot_l6_q6(fleet: Fleet) -> None:
-    here = fleet.start()
-    await here.wait("s1")
-    taking = asyncio.create_task(here.queue.take(()))
-    await asyncio.sleep(0)  # it is on its way to Redis
-    assert await here.queue.remove("s1")
-    assert await taking is None
-    assert (await fleet.count("ZCARD", HOLDERS), await fleet.count("ZCARD", f"{TENANT}a")) == (0, 0)
-
-
 async def test_a_job_of_another_version_is_left_to_it(fleet: Fleet) -> None:
     here, there = fleet.start(), fleet.start()
     await here.wait("s1")

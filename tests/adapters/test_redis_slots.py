@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -65,12 +65,6 @@ async def fleet(connect: Connector | None = None, *, total: int = 4, each: int =
     fake = FakeRedis(server=FakeServer(), protocol=2).connection_pool
     async with still_client(connect or fake.make_connection) as client:
         yield Fleet(client, total, each)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 async def test_the_bounds_are_the_fleet_s() -> None:
@@ -234,13 +228,6 @@ async def test_four_processes_at_once_take_no_more_than_there_are(server: RedisS
         )  # fmt: skip
         assert sum(taken) == 50
         assert await server.command("ZCARD", HOLDERS) == ":50"
-
-
-@pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    async with redis_client(connector(server.url), pool_min=4) as client:
-        await until(lambda: client.connections == 4)
-        yield client
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])

@@ -1,0 +1,29 @@
+"""What tests of faults of Redis share: a server of their own, which they may hurt, and a client with four connections.
+
+A module with other needs has fixtures of the same names.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from adapters.redis.client import RedisClient
+from adapters.redis.connection import connector
+from tests.redis_cases import redis_client
+from tests.redis_server import RedisServer
+from tests.service import until
+
+CONNECTIONS = 4
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
+    async with redis_client(connector(server.url), pool_min=CONNECTIONS) as client:
+        await until(lambda: client.connections == CONNECTIONS)
+        yield client
