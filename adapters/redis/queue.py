@@ -60,7 +60,7 @@ LIST = Script("queue_list")
 LINE = (MESSAGES, RING, DEFICITS)
 TAKEN_OVER = -2
 
-_Taken = tuple[bytes, int, int, int, int, int, int, int, bytes, bytes | None]
+_Taken = tuple[bytes, int, int, int, int, int, int, int, bytes, int, bytes | None]
 _Row = tuple[bytes, bytes, int, int, int, int]
 
 
@@ -113,21 +113,23 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         prefixes = (LINES, PROCESS, TENANT, JOBS, META, LOG)
         times = (PROCESS_MS, self._slots, TAKEN_MS, STREAM_LEASE_MS, self._kept_ms, PRESENCE_MS, PATIENCE_MS)
         args: list[str | int] = [self._process, MAX_COST, *prefixes, *times, self._only_own, LEASE_MS, *passed_over]
-        try:
-            taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
-        except RedisClientError:
-            return self._take_alone(passed_over)
-        if taken is None:
-            return None
-        name, fence, deliveries, wait, cancelled, cost, weight, limit, tenant, job = msgspec.convert(taken, _Taken)
-        stream_id = name.decode()
-        own = self._own.pop(stream_id, None)
-        if not fence and own is None:
-            # It left in this moment; or it was served, and Redis has forgotten that: then its slot may be in use.
-            await self._remove(stream_id, tenant.decode(), holder="")
-            return await self.take(passed_over)
-        if not fence:
-            return own and replace(own, deliveries=deliveries)
+        while True:
+            try:
+                taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
+            except RedisClientError:
+                return self._take_alone(passed_over)
+            if taken is None:
+                return None
+            row = msgspec.convert(taken, _Taken)
+            name, fence, deliveries, wait, cancelled, cost, weight, limit, tenant, had_slot, job = row
+            stream_id = name.decode()
+            own = self._own.pop(stream_id, None)
+            if fence:
+                break
+            if own is not None:
+                return replace(own, deliveries=deliveries)
+            # It left in this moment; or it was served, and Redis has forgotten that: then it may run in its slot yet.
+            await self._remove(stream_id, tenant.decode(), holder="" if had_slot else stream_id)
         try:
             waiting = decode_job(job or b"")
         except UnreadableJobError:

@@ -122,6 +122,22 @@ async def test_what_was_served_is_not_served_again_by_its_own_process_q3(fleet: 
     assert await fleet.client.execute("KEYS", "headgate:queue:job:*", timeout=5.0) == [b"headgate:queue:job:s2"]
 
 
+async def test_many_that_were_served_go_at_once_and_keep_no_slot_l6(fleet: Fleet) -> None:
+    """Or who waits would have to wait for them, slot by slot."""
+    here = fleet.start(total=5)
+    names = [f"s{number}" for number in range(40)]
+    for name in names:
+        await here.wait(name)
+    async with forgotten(fleet):
+        for name in names:
+            await here.queue.remove(name)
+    await here.wait("last")
+    taken = await here.queue.take(())
+    assert taken is not None
+    assert taken.stream_id == "last"
+    assert await fleet.client.execute("ZRANGE", HOLDERS, 0, -1, timeout=5.0) == [b"last"]
+
+
 async def test_what_runs_keeps_its_slot_though_redis_has_it_in_the_line_again_l6(fleet: Fleet) -> None:
     here = fleet.start()
     await here.wait("s1")

@@ -9,8 +9,8 @@
 --       stream, presence ms, patience ms, whether only its own (0, 1), lease ms of a process, then the tenants to
 --       pass over
 -- Returns the stream id, its fence (0: it is the asking process's own), how often it was taken, ms that it may wait yet,
--- whether somebody cancelled it, its cost, weight, bound, tenant and job; false if there is none, it is another's, or
--- there is no slot.
+-- whether somebody cancelled it, its cost, weight, bound and tenant, whether it had a slot already, and its job; false
+-- if there is none, it is another's, or there is no slot.
 local me, quantum, lines = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
@@ -111,6 +111,7 @@ while left > 0 do
           redis.call('PEXPIRE', KEYS[7], ARGV[13])
         end
         local holder = fence == 0 and id or id .. '.' .. fence
+        local had = redis.call('ZSCORE', KEYS[5], holder) and 1 or 0
         for _, key in ipairs({KEYS[5], slots}) do
           redis.call('ZADD', key, 'GT', now + ARGV[11], holder)
           -- Not less than it has: others hold leases in it that are longer.
@@ -118,7 +119,7 @@ while left > 0 do
         end
         local wait, cancelled = tonumber(deadline) - now, known[4] and 1 or 0
         job = fence > 0 and job
-        return {id, fence, taken, wait, cancelled, tonumber(cost), tonumber(weight), tonumber(limit), tenant, job}
+        return {id, fence, taken, wait, cancelled, tonumber(cost), tonumber(weight), tonumber(limit), tenant, had, job}
       end
     end
     redis.call('HDEL', KEYS[3], 'visited ' .. tenant)
