@@ -66,7 +66,7 @@ class FileApiKeys(ApiKeys):
     def _rows(self, text: bytes) -> dict[str, StoredKey]:
         try:
             return _ROWS.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigurationError.from_exception(
                 error, f"HEADGATE_KEYS_FILE: got {self._path}, which `headgate keys` did not write; takes its file"
             ) from error

@@ -49,13 +49,18 @@ def settings_report(
 
 
 def settings_warnings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Variables that are set and do nothing: slips in the name of a setting."""
+    """Variables that are set and do nothing: slips in the name of a setting, and what the file gives in another way."""
     environ = os.environ if environ is None else environ
     known = {*ENVIRONMENT, "HEADGATE_CONFIG"}
     prefixes = {*(str(group.prefix) for group in GROUPS.values()), "HEADGATE_"} - {*SHARED_PREFIXES}
     suspects = sorted(name for name in environ if name not in known and name.startswith(tuple(prefixes)))
     nearest = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in suspects)
-    return [f"{name} is not a setting; did you mean {near[0]}?" for name, near in nearest if near]
+    slips = [f"{name} is not a setting; did you mean {near[0]}?" for name, near in nearest if near]
+    layers = read_layers(environ)
+    if "default" not in layers.file.get("tiers", {}):
+        return slips
+    idle = [layers.variables[path] for path in DEFAULT_TIER.values() if path in layers.variables]
+    return slips + [f"{name} does nothing; [tiers.default] in {layers.path} alone counts" for name in idle]
 
 
 def _effective(settings: Settings) -> Iterator[tuple[Path, object]]:

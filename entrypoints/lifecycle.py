@@ -1,28 +1,26 @@
 """What runs beside the requests, in a server and in a worker: started together, ended in the right order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from container import Container
 
 
 @asynccontextmanager
-async def running(container: Container) -> AsyncIterator[None]:
-    """The fleet, the sweeper, the admission and the watchdog of this process; at the end no generation is left."""
+async def running(container: Container) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """The fleet, the sweeper, the admission and the watchdog of this process; at the end no generation is left.
+
+    Gives the tasks that none but this ends: one that is done before has a defect.
+    """
     # Before the fleet is heard: who is told of a slot must be there.
     fleet, generations = container.fleet(), container.generations()
     if fleet is not None:
         await fleet.start()
-    tasks = [
-        asyncio.create_task(container.sweeper().run(), name="sweeper"),
-        asyncio.create_task(container.admission().run(), name="admission"),
-    ]
-    for task in tasks:
-        task.add_done_callback(_report)
+    tasks = [begin(container.sweeper().run(), "sweeper"), begin(container.admission().run(), "admission")]
     try:
         with container.watchdog():
-            yield
+            yield tasks
     finally:
         await generations.aclose()
         if fleet is not None:
@@ -35,6 +33,13 @@ async def running(container: Container) -> AsyncIterator[None]:
         tracing = container.tracing()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
+
+
+def begin(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    """A task that is to run until it is cancelled."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    return task
 
 
 def _report(task: "asyncio.Task[None]") -> None:

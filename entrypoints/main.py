@@ -14,7 +14,7 @@ from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
-from entrypoints.lifecycle import running
+from entrypoints.lifecycle import begin, running
 
 NATIVE_GRACE = 30.0
 HOLD_SECONDS = 10.0
@@ -53,12 +53,14 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
     )
 
     fleet, watchdog = container.fleet(), container.watchdog()
+    beside: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with running(container):
+        async with running(container) as tasks:
             await container.key_refresh().refresh()
-            refreshing = asyncio.create_task(container.key_refresh().run(), name="key refresh")
+            refreshing = begin(container.key_refresh().run(), "key refresh")
+            beside[:] = [*tasks, refreshing]
             try:
                 yield
             finally:
@@ -80,6 +82,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         container.metrics(),
         (lambda: None) if fleet is None else (lambda: fleet.trouble),
         lambda: watchdog.blocked,
+        lambda: next((task.get_name() for task in beside if task.done()), None),
         providers_router(
             container.breakers(),
             contexts,

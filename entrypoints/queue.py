@@ -37,7 +37,7 @@ async def run_queue(options: argparse.Namespace, container: Container) -> int:
         else:
             return await _replay(container, options.stream, everything=options.all)
     except QueueError as error:
-        sys.stderr.write(f"{error.message}\n")
+        sys.stderr.write(f"REDIS_URL: Redis does not serve ({error.details.get('word', error.code)})\n")
         return 1
     finally:
         await fleet.aclose()

@@ -28,7 +28,7 @@ class MessageQueue(Protocol):
 
     @abstractmethod
     async def restore(self, message: QueueMessage) -> None:
-        """Undoes a `take`: the message is its tenant's first again, and this cost it nothing."""
+        """Undoes a `take`: the message is its tenant's first again, this cost it nothing, and it keeps no slot."""
 
     @abstractmethod
     async def remove(self, stream_id: str) -> bool:

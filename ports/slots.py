@@ -14,10 +14,6 @@ class Slots(Protocol):
         """Takes a slot for `holder` (a stream id), both bounds checked in one step. False if there is none."""
 
     @abstractmethod
-    def free(self, caller: Caller) -> bool:
-        """Whether `acquire` would find one now, as far as this process knows. No I/O."""
-
-    @abstractmethod
     def room(self) -> bool:
         """Whether there is any slot for anybody now, as far as this process knows. No I/O."""
 

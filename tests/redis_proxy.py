@@ -29,6 +29,10 @@ class Proxy:
         """The address of Redis behind it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def lead_to(self, port: int) -> None:
+        """What connects from now on comes to another server."""
+        self._target = port
+
     def reset(self) -> None:
         """Resets all connections (RST)."""
         for writer in self._ends:

@@ -25,7 +25,7 @@ class MemorySlots(Slots, Occupancy):
         """Takes a slot; one that `holder` already has is still its only one."""
         if holder in self._tenants:
             return True
-        if not self.free(caller):
+        if not self.room() or self._held[caller.tenant] >= self._per_caller(caller):
             return False
         self._tenants[holder] = caller.tenant
         self._held[caller.tenant] += 1
@@ -34,10 +34,6 @@ class MemorySlots(Slots, Occupancy):
     def room(self) -> bool:
         """Whether the bound of all has room."""
         return len(self._tenants) < self._total
-
-    def free(self, caller: Caller) -> bool:
-        """Whether both bounds have room."""
-        return self.room() and self._held[caller.tenant] < self._per_caller(caller)
 
     async def release(self, holder: str) -> bool:
         """Gives the slot back. A tenant without slots leaves nothing behind. Nobody waits elsewhere than here."""

@@ -75,7 +75,7 @@ def _key(name: str, row: bytes) -> ApiKey | None:
     """A row that nobody can read is no key: it must not keep the revocation of others from being seen."""
     try:
         return _ROW.decode(row).key(name)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -42,7 +42,7 @@ from ports.occupancy import Occupancy
 from ports.queue import MessageQueue
 
 LEASE_MS = 15_000
-"""Of a process, renewed by each `positions`: every two seconds while anything waits."""
+"""Of a process, renewed by each `take`: every second."""
 STREAM_LEASE_MS = round(LEASE_SECONDS * 1000)
 TAKEN_MS = 2_000
 """Of a slot that was taken together with a message, until the process takes it over, or has nobody for it any more."""
@@ -60,7 +60,7 @@ LIST = Script("queue_list")
 LINE = (MESSAGES, RING, DEFICITS)
 TAKEN_OVER = -2
 
-_Taken = tuple[bytes, int, int, int, int, int, int, int, bytes | None]
+_Taken = tuple[bytes, int, int, int, int, int, int, int, bytes, int, bytes | None]
 _Row = tuple[bytes, bytes, int, int, int, int]
 
 
@@ -112,18 +112,24 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         keys = (*LINE, OWNERS, HOLDERS, TAKEN, DUE, TOLD, WORKERS)
         prefixes = (LINES, PROCESS, TENANT, JOBS, META, LOG)
         times = (PROCESS_MS, self._slots, TAKEN_MS, STREAM_LEASE_MS, self._kept_ms, PRESENCE_MS, PATIENCE_MS)
-        args: list[str | int] = [self._process, MAX_COST, *prefixes, *times, self._only_own, *passed_over]
-        try:
-            taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
-        except RedisClientError:
-            return self._take_alone(passed_over)
-        if taken is None:
-            return None
-        name, fence, deliveries, wait, cancelled, cost, weight, limit, job = msgspec.convert(taken, _Taken)
-        stream_id = name.decode()
-        own = self._own.pop(stream_id, None)
-        if not fence:
-            return own and replace(own, deliveries=deliveries)
+        args: list[str | int] = [self._process, MAX_COST, *prefixes, *times, self._only_own, LEASE_MS, *passed_over]
+        while True:
+            try:
+                taken = await self._client.evalsha(TAKE, keys, args, timeout=QUEUE_SECONDS)
+            except RedisClientError:
+                return self._take_alone(passed_over)
+            if taken is None:
+                return None
+            row = msgspec.convert(taken, _Taken)
+            name, fence, deliveries, wait, cancelled, cost, weight, limit, tenant, had_slot, job = row
+            stream_id = name.decode()
+            own = self._own.pop(stream_id, None)
+            if fence:
+                break
+            if own is not None:
+                return replace(own, deliveries=deliveries)
+            # It left in this moment; or it was served, and Redis has forgotten that: then it may run in its slot yet.
+            await self._remove(stream_id, tenant.decode(), holder="" if had_slot else stream_id)
         try:
             waiting = decode_job(job or b"")
         except UnreadableJobError:
@@ -139,15 +145,15 @@ class RedisMessageQueue(MessageQueue, Occupancy):
             self._own.move_to_end(message.stream_id, last=False)
             owner = self._process
         place = (message.cost, _numbers(message), owner, message.deliveries - 1, wait, LINES, self._kept_ms)
-        await self._tell(RESTORE, (*LINE, TAKEN, DUE), (message.stream_id, message.tenant, *place))
+        keys = (*LINE, TAKEN, DUE, HOLDERS, TENANT + message.tenant)
+        await self._tell(RESTORE, keys, (message.stream_id, message.tenant, *place, message.holder))
 
     async def remove(self, stream_id: str) -> bool:
         """Leaves the line; not what another process has taken over."""
         message = self._own.pop(stream_id, None)
         if message is None:
             return False
-        keys = (*LINE, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id)
-        await self._tell(REMOVE, keys, (stream_id, message.tenant, LINES))
+        await self._remove(stream_id, message.tenant, stream_id)
         return True
 
     async def reclaim(self) -> None:
@@ -207,6 +213,10 @@ class RedisMessageQueue(MessageQueue, Occupancy):
         if ahead == TAKEN_OVER:
             self._own.pop(stream_id, None)
         return ahead if isinstance(ahead, int) and ahead >= 0 else None
+
+    async def _remove(self, stream_id: str, tenant: str, holder: str) -> None:
+        keys = (*LINE, TAKEN, DUE, f"{META}{stream_id}}}", JOBS + stream_id, HOLDERS, TENANT + tenant)
+        await self._tell(REMOVE, keys, (stream_id, tenant, LINES, holder))
 
     async def _tell(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> None:
         try:

@@ -21,10 +21,7 @@ TICK_SECONDS = 0.5
 """Between two looks at what has to be renewed or given back."""
 DECISION_SECONDS = 0.04
 """A request waits for a slot no longer than that, then this process decides alone."""
-REFUSED_SECONDS = 0.5
-"""How long `free` remembers that the fleet has none."""
 FLIGHT = 256
-MAX_REFUSED = 10_000
 MAX_RETURNS = 10_000
 """What is not told to Redis is over with its lease."""
 
@@ -50,7 +47,6 @@ class RedisSlots(Slots, Occupancy):
         self._own = MemorySlots(total, per_caller)
         self._tenants: dict[str, str] = {}  # by holder, of those in `_own` that are granted
         self._returns: dict[str, str] = {}  # slots that Redis has yet to be told of: tenants by holder
-        self._refused: dict[str | None, float] = {}  # until when, by tenant; None: for all
         self._renew_at = 0.0
         self._keeper: asyncio.Task[None] | None = None
 
@@ -72,8 +68,8 @@ class RedisSlots(Slots, Occupancy):
         if not await self._own.acquire(caller, holder):
             return False
         self._returns.pop(holder, None)
-        keys = (HOLDERS, TENANT + caller.tenant, RING)
-        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller))
+        keys = (HOLDERS, TENANT + caller.tenant, RING, MESSAGES)
+        args = (holder, _ms(LEASE_SECONDS), self._total, self._per_caller(caller), LINES, TENANT)
         try:
             taken = await self._client.evalsha(ACQUIRE, keys, args, timeout=DECISION_SECONDS)
         except RedisClientError:
@@ -85,21 +81,13 @@ class RedisSlots(Slots, Occupancy):
             raise
         if taken != 1:
             await self._own.release(holder)
-            if taken != -2:
-                self._remember(caller.tenant if taken == -1 else None)
             return False
         self._tenants[holder] = caller.tenant  # not before: a renewal would count what Redis refuses
         return True
 
     def room(self) -> bool:
-        """As `free`, for anybody."""
-        return self._clock.monotonic() >= self._refused.get(None, 0.0) and self._own.room()
-
-    def free(self, caller: Caller) -> bool:
-        """Whether this process knows of no reason against it: its own count, and what the fleet has just refused."""
-        now = self._clock.monotonic()
-        refused = (self._refused.get(None, 0.0), self._refused.get(caller.tenant, 0.0))
-        return now >= max(refused) and self._own.free(caller)
+        """By this process's own count."""
+        return self._own.room()
 
     async def release(self, holder: str) -> bool:
         """Gives the slot back; if Redis cannot be told now, it is soon, or the lease ends.
@@ -110,7 +98,6 @@ class RedisSlots(Slots, Occupancy):
         if tenant is None:
             return False
         await self._own.release(holder)
-        self._refused.clear()
         try:
             return await self._client.evalsha(RELEASE, (*BACK, TENANT + tenant), (*POKE, holder)) == UNTOLD
         except (RedisClientError, asyncio.CancelledError) as error:
@@ -122,11 +109,6 @@ class RedisSlots(Slots, Occupancy):
     def _give_back_later(self, holder: str, tenant: str) -> None:
         if len(self._returns) < MAX_RETURNS:
             self._returns[holder] = tenant
-
-    def _remember(self, tenant: str | None) -> None:
-        if len(self._refused) >= MAX_REFUSED:
-            self._refused.clear()
-        self._refused[tenant] = self._clock.monotonic() + REFUSED_SECONDS
 
     async def _keep(self) -> None:
         while True:

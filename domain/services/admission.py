@@ -119,20 +119,27 @@ class Admission:
         try:
             ticket.ahead = await self._join(ticket, message)
             await self._serve()
+            if ticket.ahead is None and not ticket.granted.done():
+                await self._pass_by(ticket, message)
         except BaseException:
             await self._withdraw(ticket)
             raise
         return ticket
 
-    async def _join(self, ticket: Ticket, message: QueueMessage) -> int:
-        """Its place in the line."""
+    async def _join(self, ticket: Ticket, message: QueueMessage) -> int | None:
+        """Its place in the line; None if that is full."""
         try:
-            ahead = await self._queue.put(message)
+            return await self._queue.put(message)
         except QueueError:
-            ahead = await self._wait_apart(ticket, message)
-        if ahead is None:
+            return await self._wait_apart(ticket, message)
+
+    async def _pass_by(self, ticket: Ticket, message: QueueMessage) -> None:
+        """The line is full, maybe of those who have all the slots that they may have: they keep no other from one."""
+        if not await self._slots.acquire(ticket.caller, ticket.holder):
             raise _refusal("The queue is full.", message)
-        return ahead
+        self._waiting.pop(ticket.holder, None)
+        ticket.message = None
+        self._grant(ticket)
 
     async def _wait_apart(self, ticket: Ticket, message: QueueMessage) -> int | None:
         """The line cannot be reached: waits for a slot of this process, or until it can (Q9). Its place, None if that
@@ -205,7 +212,7 @@ class Admission:
             await self._queue.reclaim()
         if self._waiting or reclaims:
             await self._dispatch()
-        if self._waiting and turns % LOOKS_PER_STATUS == 0:
+        if turns % LOOKS_PER_STATUS == 0:  # also if nobody waits: the line may have what another process has now
             await self.tell()
 
     def retire(self) -> None:
@@ -255,9 +262,8 @@ class Admission:
             ticket = self._ticket(message)
             if ticket is None or ticket.granted.done():
                 continue  # it left while it was taken
-            if not self._slots.free(ticket.caller) or not await self._slots.acquire(ticket.caller, message.holder):
+            if not await self._slots.acquire(ticket.caller, message.holder):
                 full.add(message.tenant)
-                await self._slots.release(message.holder)
                 await self._queue.restore(message)
                 continue
             if ticket.granted.done():

@@ -36,11 +36,12 @@ def create_app(
     metrics: Callable[[], tuple[bytes, str]],
     trouble: Callable[[], str | None],
     blocked: Callable[[], bool],
+    broken: Callable[[], str | None],
     providers: APIRouter,
 ) -> FastAPI:
     """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type;
     `trouble` says in a word why the service is degraded, if it is; `blocked`, whether its event loop was held up just
-    now; `providers` shows how the targets stand."""
+    now; `broken`, which part of it has a defect; `providers` shows how the targets stand."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +59,7 @@ def create_app(
     app.include_router(native)
     app.include_router(execution_router(edge.tracker, contexts))
     app.include_router(providers)
-    app.include_router(health_router(service, trouble, blocked))
+    app.include_router(health_router(service, trouble, blocked, broken))
     app.include_router(metrics_router(metrics))
     app.add_exception_handler(SSEBaseError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

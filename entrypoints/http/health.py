@@ -8,9 +8,15 @@ from domain.services.streams import StreamService
 from entrypoints.wire import json_text
 
 
-def health_router(service: StreamService, trouble: Callable[[], str | None], blocked: Callable[[], bool]) -> APIRouter:
+def health_router(
+    service: StreamService,
+    trouble: Callable[[], str | None],
+    blocked: Callable[[], bool],
+    broken: Callable[[], str | None],
+) -> APIRouter:
     """`/livez`: the process answers. `/readyz`: it takes new work, degraded while `trouble` has something to say; not
-    while it drains, nor just after the event loop was `blocked`."""
+    while it drains, nor just after the event loop was `blocked`, nor if a part of it is `broken`: nobody would look
+    after the work."""
     router = APIRouter(tags=["Health"])
 
     @router.get("/livez", summary="Is the process alive")
@@ -23,6 +29,8 @@ def health_router(service: StreamService, trouble: Callable[[], str | None], blo
             return Response('{"status":"draining"}', 503, media_type="application/json")
         if blocked():
             return Response('{"status":"blocked"}', 503, media_type="application/json")
+        if (part := broken()) is not None:
+            return Response(json_text.dumps({"status": "broken", "part": part}), 503, media_type="application/json")
         reason = trouble()
         body = {"status": "ready"} if reason is None else {"status": "degraded", "redis": reason}
         return Response(json_text.dumps(body), media_type="application/json")

@@ -1,11 +1,21 @@
-"""What the tests of the Redis adapters share: a server of their own for each, and a network before it."""
+"""What the tests of the Redis adapters share: a server of their own, which they may hurt, a network before it, and a
+client with four connections.
+
+A module with other needs has fixtures of the same names.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from adapters.redis.client import RedisClient
+from adapters.redis.connection import connector
+from tests.redis_cases import redis_client
 from tests.redis_proxy import Proxy, proxy_to
 from tests.redis_server import RedisServer
+from tests.service import until
+
+CONNECTIONS = 4
 
 
 @pytest.fixture
@@ -18,3 +28,10 @@ def server() -> Iterator[RedisServer]:
 async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
     async with proxy_to(server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
+    async with redis_client(connector(server.url), pool_min=CONNECTIONS) as client:
+        await until(lambda: client.connections == CONNECTIONS)
+        yield client

@@ -42,8 +42,13 @@ async def test_an_edit_by_hand_counts_and_a_file_that_is_gone_has_no_keys(path: 
     assert await keys.list() == ()
 
 
+DEEP = b'{"a": {"note": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+
+
 @pytest.mark.parametrize(
-    "text", [b"", b"[]", b'{"a": 1}', b'{"a": {"sha256": "x", "tenant": "t", "tier": "t"}}', b"\xff", b'{"a": {}}']
+    "text",
+    [b"", b"[]", b'{"a": 1}', b'{"a": {"sha256": "x", "tenant": "t", "tier": "t"}}', b"\xff", b'{"a": {}}', DEEP],
+    ids=lambda text: repr(text[:20]),
 )
 async def test_what_no_command_wrote_is_an_error_and_stays_as_it_is(path: Path, text: bytes) -> None:
     path.write_bytes(text)

@@ -34,9 +34,7 @@ async def test_slots_know_nothing_of_tenants_without_slots() -> None:
     """L6."""
     slots = MemorySlots(10, lambda caller: 2)
     for number in range(100):
-        caller = Caller(str(number))
-        assert slots.free(caller)
-        await slots.acquire(caller, f"s-{number}")
+        assert await slots.acquire(Caller(str(number)), f"s-{number}")
         await slots.release(f"s-{number}")
     assert (len(slots._held), len(slots._tenants)) == (0, 0)
 

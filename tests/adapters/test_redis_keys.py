@@ -41,7 +41,9 @@ async def test_as_long_as_nothing_changes_one_field_is_read(client: RedisClient)
 async def test_a_row_that_nobody_can_read_is_no_key_and_hides_no_other(client: RedisClient) -> None:
     keys = RedisApiKeys(client)
     await keys.put(OTHER)
-    for name, row in (("a", "x"), ("b", "[]"), ("c", '{"sha256":"x","tenant":"t","tier":"t"}'), (b"\xff", b"\xff")):
+    deep = f'{{"note":{"[" * 100_000}{"]" * 100_000}}}'
+    rows = (("a", "x"), ("b", "[]"), ("c", '{"sha256":"x","tenant":"t","tier":"t"}'), (b"\xff", b"\xff"), ("d", deep))
+    for name, row in rows:
         await client.execute("HSET", KEY, name, row)
     await keys.put(ACME)
     assert await keys.list() == (ACME, OTHER)

@@ -26,13 +26,6 @@ SLACK = 0.1
 
 
 @pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    async with redis_client(connector(server.url), pool_min=4) as client:
-        await until(lambda: client.connections == 4)
-        yield client
-
-
-@pytest.fixture
 async def still(proxy: Proxy) -> AsyncIterator[StillRedisClient]:
     async with still_client(connector(proxy.url)) as client:
         yield client

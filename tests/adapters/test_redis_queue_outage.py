@@ -1,7 +1,6 @@
 """The queue on Redis while Redis is away, and when it is back with its data or without (Q9)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,7 +8,6 @@ from adapters.memory.clock import SystemClock
 from adapters.memory.limiter import MemoryLimiter
 from adapters.redis.admission_keys import LINES, MESSAGES
 from adapters.redis.client import RedisClient
-from adapters.redis.connection import connector
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from domain.errors import QueueError, QueueFullError
@@ -17,15 +15,8 @@ from domain.model import Tier
 from domain.services.admission import Admission
 from tests.jobs import job, message
 from tests.loop_time import loop_time
-from tests.redis_cases import redis_client
 from tests.redis_server import RedisServer
 from tests.service import until
-
-
-@pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    async with redis_client(connector(server.url), pool_min=2) as client:
-        yield client
 
 
 async def test_nobody_joins_and_who_waits_is_served_here_first_come_first_q9(

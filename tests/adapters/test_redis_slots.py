@@ -14,7 +14,7 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.redis.admission_keys import HOLDERS, TENANT
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import Connector, connector
-from adapters.redis.slots import LEASE_SECONDS, REFUSED_SECONDS, RENEW_SECONDS, RedisSlots
+from adapters.redis.slots import LEASE_SECONDS, RENEW_SECONDS, RedisSlots
 from domain.model import Caller
 from tests.contracts.redis_time import StillRedisClient, still_client
 from tests.loop_time import loop_time
@@ -104,24 +104,6 @@ async def test_the_slots_of_a_dead_process_come_back_within_a_lease() -> None:
         one.kill(there)
         await one.advance(LEASE_SECONDS)
         assert await one.client.execute("KEYS", "headgate:*") == []
-
-
-async def test_free_remembers_for_a_moment_what_the_fleet_refused() -> None:
-    """Q4: so that one tenant at its bound elsewhere does not hold up the line."""
-    async with fleet(total=4, each=2) as one:
-        here, there = one.start(), one.start()
-        for holder in ("a", "b"):
-            await there.acquire(ACME, holder)
-        assert here.free(ACME)
-        assert not await here.acquire(ACME, "c")
-        assert (here.free(ACME), here.free(OTHER)) == (False, True)
-        for holder in ("d", "e"):
-            await there.acquire(OTHER, holder)
-        assert not await here.acquire(Caller("third"), "f")
-        assert not here.free(Caller("fourth"))
-        await one.clock.advance(REFUSED_SECONDS)
-        assert here.free(ACME)
-        assert here.free(Caller("fourth"))
 
 
 async def test_what_is_full_here_is_not_asked_of_redis() -> None:
@@ -246,13 +228,6 @@ async def test_four_processes_at_once_take_no_more_than_there_are(server: RedisS
         )  # fmt: skip
         assert sum(taken) == 50
         assert await server.command("ZCARD", HOLDERS) == ":50"
-
-
-@pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    async with redis_client(connector(server.url), pool_min=4) as client:
-        await until(lambda: client.connections == 4)
-        yield client
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])

@@ -133,6 +133,18 @@ def test_a_slip_in_a_name_is_a_warning_and_other_software_is_left_alone() -> Non
     assert report(environ)[-2:] == [f"warning: {line}" for line in expected]
 
 
+def test_a_variable_for_the_default_tier_beside_the_file_s_own_is_a_warning(tmp_path: Path) -> None:
+    """The environment wins everywhere else."""
+    config = tmp_path / "limits.toml"
+    tier = "requests_per_minute = 1\ntokens_per_minute = 2\nmax_concurrent_streams = 3"
+    environ = {"HEADGATE_CONFIG": str(config), "RATE_LIMIT_TOKENS_PER_MINUTE": "9", "RATE_LIMIT_REPLICAS": "9"}
+    config.write_text(f"[tiers.gold]\n{tier}")
+    assert settings_warnings(environ) == []
+    config.write_text(f"[tiers.default]\n{tier}")
+    text = f"RATE_LIMIT_TOKENS_PER_MINUTE does nothing; [tiers.default] in {config} alone counts"
+    assert settings_warnings(environ) == [text]
+
+
 def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_MAX_WAIT", "7")
     monkeypatch.setenv("QUEUE_MAX_WEIT", "7")

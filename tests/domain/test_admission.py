@@ -90,6 +90,38 @@ async def test_a_full_line_refuses_and_keeps_nothing_q1() -> None:
     await service.leave(holder)
 
 
+async def test_a_full_line_of_callers_at_their_own_bounds_keeps_no_other_from_a_free_slot_q1() -> None:
+    """Q4: what one caller has waiting takes nothing from another."""
+    service, slots, queue = admission(total=3, per_caller=1, depth=1)
+    holder = await service.enter(job(A.tenant, "s1"))
+    waiting = await service.enter(job(A.tenant, "s2"))
+    other = await service.enter(job(B.tenant, "s3"))
+    assert (waiting.granted.done(), other.granted.done(), other.message) == (False, True, None)
+    for tenant in (A.tenant, B.tenant):  # their own bounds hold as before
+        with pytest.raises(QueueFullError):
+            await service.enter(job(tenant, "s4"))
+    assert (len(slots), await queue.positions()) == (2, {"s2": 0})
+    await service.leave(holder)
+    assert waiting.granted.done()
+    for ticket in (waiting, other):
+        await service.leave(ticket)
+    assert len(slots) == 0
+
+
+async def test_a_full_line_is_not_passed_by_as_a_slot_comes_free_q4() -> None:
+    """It is of who waits for it, also in the moment before that one is let in."""
+    service, _, _ = admission(total=1, depth=1)
+    holder = await service.enter(job(A.tenant, "s1"))
+    waiting = await service.enter(job(A.tenant, "s2"))
+    leaving = asyncio.create_task(service.leave(holder))
+    entering = asyncio.create_task(service.enter(job(B.tenant, "s3")))
+    await leaving
+    assert waiting.granted.done()
+    with pytest.raises(QueueFullError):
+        await entering
+    await service.leave(waiting)
+
+
 async def test_refusals_of_the_limiter_are_errors_that_say_when() -> None:
     service, _, _ = admission()
     verdict = await service.reserve(A, Cost(60), "t")

@@ -182,6 +182,11 @@ async def test_a_worker_serves_what_waits_and_a_dead_one_is_replaced_q8(narrow: 
     assert (await narrow.seen("late"))["requests"] == 2 * SLOTS
     await at_rest(narrow)
 
+    async def nobody_waits() -> bool:
+        return not any([(await replica.metrics())["headgate_queue_depth"] for replica in narrow.replicas])
+
+    await eventually(nobody_waits)  # what the workers took is theirs
+
 
 async def test_a_worker_that_sleeps_with_a_job_for_two_leases_answers_nothing_when_it_wakes_q3_q7(
     rng: random.Random, tmp_path: Path

@@ -6,18 +6,20 @@
 -- KEYS: messages, ring, deficits, owners, slots, taken, due, told, workers
 -- ARGV: asking process, quantum (the largest cost), prefix of lines, of processes, of the tenants' slots, of jobs, of
 --       metas, of logs, kept ms of a process, slots in all, lease ms of a slot, lease ms of a stream, kept ms of a
---       stream, presence ms, patience ms, whether only its own (0, 1), then the tenants to pass over
+--       stream, presence ms, patience ms, whether only its own (0, 1), lease ms of a process, then the tenants to
+--       pass over
 -- Returns the stream id, its fence (0: it is the asking process's own), how often it was taken, ms that it may wait yet,
--- whether somebody cancelled it, its cost, weight, bound and job; false if there is none, it is another's, or there is
--- no slot.
+-- whether somebody cancelled it, its cost, weight, bound and tenant, whether it had a slot already, and its job; false
+-- if there is none, it is another's, or there is no slot.
 local me, quantum, lines = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('HDEL', KEYS[8], me)
+redis.call('ZADD', KEYS[4], 'XX', now + ARGV[17], me) -- it lives, whether or not it has anybody waiting now
 redis.call('ZREMRANGEBYSCORE', KEYS[5], 0, now)
 if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[10]) then return false end
 local passed = {}
-for i = 17, #ARGV do passed[ARGV[i]] = true end
+for i = 18, #ARGV do passed[ARGV[i]] = true end
 
 local function drop(tenant, id)
   redis.call('HDEL', KEYS[1], id)
@@ -109,13 +111,15 @@ while left > 0 do
           redis.call('PEXPIRE', KEYS[7], ARGV[13])
         end
         local holder = fence == 0 and id or id .. '.' .. fence
+        local had = redis.call('ZSCORE', KEYS[5], holder) and 1 or 0
         for _, key in ipairs({KEYS[5], slots}) do
-          redis.call('ZADD', key, now + ARGV[11], holder)
+          redis.call('ZADD', key, 'GT', now + ARGV[11], holder)
           -- Not less than it has: others hold leases in it that are longer.
           if redis.call('PTTL', key) < 2 * ARGV[11] then redis.call('PEXPIRE', key, 2 * ARGV[11]) end
         end
         local wait, cancelled = tonumber(deadline) - now, known[4] and 1 or 0
-        return {id, fence, taken, wait, cancelled, tonumber(cost), tonumber(weight), tonumber(limit), fence > 0 and job}
+        job = fence > 0 and job
+        return {id, fence, taken, wait, cancelled, tonumber(cost), tonumber(weight), tonumber(limit), tenant, had, job}
       end
     end
     redis.call('HDEL', KEYS[3], 'visited ' .. tenant)

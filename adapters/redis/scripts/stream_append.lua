@@ -3,6 +3,7 @@
 -- ARGV: owner, lease ms, renew-below ms, kept ms while open, kept ms when closed;
 --       then of each stream: fence, first seq, count, closes (0 to 3), events, info ('' unless it may have to be begun)
 -- Returns for each: how many events its log has now; -1 if there is no such log; -2 if it is not the owner's (any more).
+-- A fence below the owner's is of a Redis that has forgotten, in a failover, that the stream was taken over: it is again.
 -- closes is 3 for events that are no output yet: a queued job may still begin again elsewhere, as it may while its lease is
 -- over. It is 1 for an end that equal requests must not join any more, and 2 for a complete answer: for a moment they may,
 -- as its copy in the cache may have been looked for just before it was there (C1).
@@ -22,19 +23,22 @@ for i = 1, #KEYS / 2 do
   local meta, log = KEYS[2 * i - 1], KEYS[2 * i]
   local at = 6 * i
   local fence, first, count, closes = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local known = redis.call('HMGET', meta, 'fence', 'next', 'lease', 'closed', 'job')
+  local known = redis.call('HMGET', meta, 'fence', 'next', 'lease', 'closed', 'job', 'owner')
   local begun, job, silent = false, known[5], closes == '3'
   if silent then closes = '0' end
   if not known[1] and ARGV[at + 5] ~= '' then
-    known = {fence, '0', '0', '0'}
+    known = {fence, '0', '0', '0', false, owner}
     redis.call('DEL', log) -- what an eviction may have left of it would refuse the positions from 0
     redis.call('HSET', meta, 'info', ARGV[at + 5], 'owner', owner, 'fence', fence, 'closed', 0, 'next', 0)
     begun = true
+  elseif known[1] and known[4] == '0' and tonumber(known[1]) < tonumber(fence) then
+    redis.call('HSET', meta, 'owner', owner, 'fence', fence)
+    known[1], known[6], begun = fence, owner, true
   end
   local next = tonumber(known[2] or -1)
   if not known[1] then
     replies[i] = -1
-  elseif known[1] ~= fence then
+  elseif known[1] ~= fence or known[6] ~= owner then
     replies[i] = -2
   elseif known[4] ~= '0' then
     replies[i] = (closes ~= '0' and next == first + count) and next or -2
