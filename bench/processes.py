@@ -47,8 +47,8 @@ def missing() -> list[str]:
 
 
 def build(folder: Path) -> None:
-    """Compiles the upstream and the loads."""
-    for name in ("mock_upstream", "loadgen", "flood"):
+    """Compiles the upstream and the load."""
+    for name in ("mock_upstream", "loadgen"):
         subprocess.run(["cc", "-O2", "-w", "-o", folder / name, NATIVE / f"{name}.c"], check=True)
 
 
