@@ -37,6 +37,15 @@ def is_loopback(peer: str) -> bool:
     return address is not None and address.is_loopback
 
 
+@lru_cache(maxsize=1024)
+def neighbourhood(address: str) -> str:
+    """Who counts as one caller: an IPv4 address, and of IPv6 a /64, as whoever has one address there has all of them."""
+    parsed = _parse(address)
+    if not isinstance(parsed, IPv6Address) or parsed.is_loopback:
+        return address
+    return str(IPv6Network((parsed, 64), strict=False))
+
+
 def _last_hops(lines: Sequence[str]) -> list[str]:
     hops: list[str] = []
     for line in reversed(lines):

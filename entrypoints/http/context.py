@@ -18,7 +18,7 @@ from domain.errors import (
 from domain.model import CallContext, Caller
 from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
-from entrypoints.http.client_address import Network, client_address, is_loopback
+from entrypoints.http.client_address import Network, client_address, is_loopback, neighbourhood
 
 HEADERS = "headgate.headers"
 """Where a request's scope has what `headers_of` made of it."""
@@ -57,7 +57,7 @@ class RequestContexts:
         peer = request.client.host if request.client else LOCAL
         if self._callers.open and not (self._anonymous_anywhere or peer == LOCAL or is_loopback(peer)):
             raise MissingApiKeyError("This service has no API keys yet, and serves its own machine only.")
-        return self._callers.identify(presented, self._address(request, peer))
+        return self._callers.identify(presented, neighbourhood(self._address(request, peer)))
 
     def _address(self, request: Request, peer: str) -> str:
         if not self._proxies:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrypoints.http.client_address import MAX_HOPS, client_address
+from entrypoints.http.client_address import MAX_HOPS, client_address, neighbourhood
 from tests.service import running
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -34,6 +34,22 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 )
 def test_the_nearest_address_that_is_no_trusted_proxy(peer: str, forwarded: list[str], expected: str) -> None:
     assert client_address(peer, forwarded, PROXIES) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::ffff", "2001:db8:1:3::/64"),
+        ("::1", "::1"),
+        ("local", "local"),
+    ],
+)
+def test_whoever_has_many_addresses_is_one_caller_l1(address: str, caller: str) -> None:
+    """L1: else a limit by address bounds nobody who has a /64."""
+    assert neighbourhood(address) == caller
 
 
 def test_a_chain_is_followed_so_far_and_no_farther() -> None:
