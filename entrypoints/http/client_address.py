@@ -39,7 +39,7 @@ def is_loopback(peer: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def neighbourhood(address: str) -> str:
-    """Who counts as one caller: an IPv4 address, and of IPv6 a /64, as whoever has one address there has all of them."""
+    """Who counts as one caller: an IPv4 address, and of IPv6 a /64: whoever has one address there has all."""
     parsed = _parse(address)
     if not isinstance(parsed, IPv6Address) or parsed.is_loopback:
         return address
