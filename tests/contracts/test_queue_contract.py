@@ -53,7 +53,7 @@ async def test_a_tenant_with_one_message_waits_one_round_whatever_the_backlog(op
 
 
 @given(
-    costs=st.lists(st.lists(st.integers(1, MAX_COST), min_size=60, max_size=60), min_size=2, max_size=4),
+    costs=st.lists(st.lists(st.integers(1, MAX_COST), min_size=24, max_size=24), min_size=2, max_size=4),
     weights=st.lists(st.integers(1, 3), min_size=4, max_size=4),
 )
 @settings(deadline=None, max_examples=60)
