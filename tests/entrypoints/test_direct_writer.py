@@ -80,10 +80,34 @@ async def test_a_response_is_the_same_as_through_asgi(keep_alive: bool) -> None:
     assert past.wire.closed is not keep_alive
 
 
+@pytest.mark.parametrize("keep_alive", [True, False])
+async def test_a_whole_response_is_the_same_as_through_asgi(keep_alive: bool) -> None:
+    asgi, past = Exchange(keep_alive=keep_alive), Exchange(keep_alive=keep_alive)
+    raw = [(b"x-thread-id", b"t_1"), (b"content-length", b"2"), (b"content-type", b"application/json")]
+    await asgi.cycle.send({"type": "http.response.start", "status": 429, "headers": raw})
+    await asgi.cycle.send({"type": "http.response.body", "body": b"{}", "more_body": False})
+    assert past.direct.respond(429, raw, b"{}")
+    assert past.outcome() == asgi.outcome()
+    assert past.wire.closed is not keep_alive
+
+
+@pytest.mark.parametrize(
+    "header",
+    [(b"connection", b"close"), (b"content-length", b"3"), (b"x-thread-id", b"a\r\nx-forged: 1"), (b"x-y", b"a\nb")],
+)
+async def test_a_whole_response_with_more_to_decide_is_left_to_asgi(header: tuple[bytes, bytes]) -> None:
+    exchange = Exchange()
+    length = [] if header[0] == b"content-length" else [(b"content-length", b"2")]
+    assert not exchange.direct.respond(413, [*length, header], b"{}")
+    assert exchange.wire.written == b""
+    assert not exchange.cycle.response_started
+
+
 @pytest.mark.parametrize("given", [{"method": "HEAD"}, {"access_log": True}])
 async def test_what_only_asgi_does_is_left_to_it(given: dict[str, Any]) -> None:
     exchange = Exchange(**given)
     assert not exchange.direct.begin(OURS, b"")
+    assert not exchange.direct.respond(429, [(b"content-length", b"2")], b"{}")
     assert exchange.wire.written == b""
 
 
