@@ -1,7 +1,6 @@
 """Admission with slots and queue on Redis: a slot that is free is at once that of who may have it (L6, Q1, Q8)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -15,17 +14,9 @@ from adapters.redis.slots import RedisSlots
 from domain.errors import QueueFullError
 from domain.model import Tier
 from domain.services.admission import Admission, Ticket
-from tests.adapters.test_redis_queue import Fleet, overdue
-from tests.contracts.redis_time import still_client
+from tests.adapters.queue_fleet import Fleet, overdue
 from tests.jobs import job
 from tests.redis_cases import Patient, redis_client
-from tests.redis_server import any_redis_url
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with any_redis_url() as url:
-        yield url
 
 
 def admission(client: RedisClient, process: str, total: int, each: int, depth: int = 100) -> Admission:
@@ -88,15 +79,6 @@ async def test_a_full_line_of_a_caller_at_its_bound_lets_others_pass_and_nobody_
         for process, ticket in ((here, holder), (here, waits), (there, other)):
             await process.leave(ticket)
         assert await client.execute("ZCARD", HOLDERS) == 0
-
-
-@pytest.fixture
-async def fleet(url: str) -> AsyncIterator[Fleet]:
-    async with still_client(connector(url)) as client:
-        fleet = Fleet(client)
-        yield fleet
-        for process in fleet.processes:
-            await process.log.aclose()
 
 
 async def test_a_take_that_is_undone_keeps_no_slot_l6(fleet: Fleet) -> None:

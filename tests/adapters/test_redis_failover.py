@@ -4,20 +4,17 @@ The fleet is in tests/fleet/test_failover.py, by chance; here is each loss by it
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from adapters.redis.admission_keys import HOLDERS, MESSAGES, TAKEN
-from adapters.redis.connection import connector
 from adapters.redis.script import Script
 from domain.delta import Delta
 from domain.errors import StreamNotResumableError
 from domain.model import Caller, Lease
-from tests.adapters.test_redis_queue import LEASE, STARTED, Fleet, overdue
+from tests.adapters.queue_fleet import LEASE, STARTED, Fleet, overdue
 from tests.contracts.events import END
-from tests.contracts.redis_time import still_client
-from tests.redis_server import any_redis_url
 
 OUTPUT = Delta("x")
 
@@ -33,21 +30,6 @@ DUMP = Script(
     return all
     """,
 )
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with any_redis_url() as url:
-        yield url
-
-
-@pytest.fixture
-async def fleet(url: str) -> AsyncIterator[Fleet]:
-    async with still_client(connector(url)) as client:
-        fleet = Fleet(client)
-        yield fleet
-        for process in fleet.processes:
-            await process.log.aclose()
 
 
 @contextlib.asynccontextmanager

@@ -1,92 +1,17 @@
 """What only the queue on Redis promises: messages of other processes, streams that pass with them, and redelivery."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
 
 import pytest
 
-from adapters.memory.manual_clock import ManualClock
 from adapters.redis.admission_keys import DUE, HOLDERS, MESSAGES, OWNERS, RING, TAKEN, TENANT, WORKERS
-from adapters.redis.connection import connector
 from adapters.redis.job_codec import MAX_JOB_BYTES, UnreadableJobError, decode_job, encode_job
-from adapters.redis.queue import RedisMessageQueue
-from adapters.redis.slots import RedisSlots
-from adapters.redis.stream_log import RedisStreamLog
 from domain.delta import Delta
 from domain.errors import StreamNotResumableError
-from domain.jobs import QueueMessage
-from domain.model import Caller, Event, Lease, Message, Status, StatusState
+from domain.model import Caller, Event, Lease, Message
 from ports.fleet import FleetEvent
 from tests import jobs
-from tests.contracts.redis_time import StillRedisClient, still_client
-from tests.redis_server import any_redis_url
-
-LEASE = 15.0
-QUEUED, STARTED = Status(StatusState.QUEUED), Status(StatusState.STARTED)
-
-
-class Process:
-    """A queue, its stream log, and the slots."""
-
-    def __init__(self, client: StillRedisClient, total: int, wait: float) -> None:
-        self.clock = ManualClock()
-        self.log = RedisStreamLog(client, self.clock, max_bytes=2**24, max_wait=wait)
-        self.queue = RedisMessageQueue(client, self.log.process, 100, 50, total, wait)
-        self.slots = RedisSlots(client, self.clock, total, lambda _: 100)
-        self.longest = wait
-        self.taken: list[str] = []
-        self.log.listen(FleetEvent.TAKEN, self.taken.append)
-
-    async def wait(self, name: str, tenant: str = "a", prompt: str = "hi") -> QueueMessage:
-        """Opens a stream and joins the line."""
-        message = jobs.message(tenant, name)
-        message = replace(message, job=jobs.job(tenant, name, prompt), wait=self.longest)
-        lease = await self.log.open(message.job.info)
-        await self.append(lease, QUEUED)
-        assert await self.queue.put(message) is not None
-        return message
-
-    async def append(self, lease: Lease, *events: Event) -> None:
-        self.log.append(lease, events)
-        await self.log.settle(lease)
-
-
-@dataclass
-class Fleet:
-    client: StillRedisClient
-    processes: list[Process] = field(default_factory=list)
-
-    def start(self, total: int = 10, wait: float = 60.0) -> Process:
-        process = Process(self.client, total, wait)
-        process.log.start()
-        self.processes.append(process)
-        return process
-
-    async def count(self, command: str, key: str) -> object:
-        return await self.client.execute(command, key, timeout=5.0)
-
-
-@pytest.fixture(scope="module")
-def url() -> object:
-    with any_redis_url() as url:
-        yield url
-
-
-@pytest.fixture
-async def fleet(url: str) -> AsyncIterator[Fleet]:
-    async with still_client(connector(url)) as client:
-        fleet = Fleet(client)
-        yield fleet
-        for process in fleet.processes:
-            await process.log.aclose()
-
-
-async def overdue(fleet: Fleet, taker: Process) -> QueueMessage | None:
-    """The owner is told, and does not look."""
-    assert await taker.queue.take(()) is None
-    await fleet.client.advance(0.3)
-    return await taker.queue.take(())
+from tests.adapters.queue_fleet import LEASE, QUEUED, STARTED, Fleet, overdue
 
 
 async def test_the_process_whose_message_it_is_is_told_first(fleet: Fleet) -> None:

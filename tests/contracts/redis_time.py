@@ -9,10 +9,12 @@ from adapters.redis.errors import RedisUnavailableError
 from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
 from tests.redis_cases import later, unheard, untimed
+from tests.service import until
 
 NOW = "test:now"
 START_US = 1_800_000_000_000_000
 SECOND_US = 1_000_000
+CONNECTIONS = 4
 
 
 class StillRedisClient(RedisClient):
@@ -57,10 +59,12 @@ def still(script: Script) -> Script:
 
 @contextlib.asynccontextmanager
 async def still_client(connect: Connector) -> AsyncIterator[StillRedisClient]:
-    """One that has started, on an empty database."""
-    client = StillRedisClient(connect, untimed, unheard, pool_min=0)
+    """One that has started, on an empty database, with as many connections as its lanes may want at once: on a busy
+    machine to connect takes longer than a command may wait for that."""
+    client = StillRedisClient(connect, untimed, unheard, pool_min=CONNECTIONS)
     await client.start()
     try:
+        await until(lambda: client.connections >= CONNECTIONS)
         await client.execute("FLUSHDB", timeout=5.0)
         await client.set_time(START_US)
         yield client
