@@ -80,3 +80,17 @@ async def test_callers_behind_a_trusted_proxy_are_told_apart_s6() -> None:
                 path, headers=[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "1.2.3.4")]
             )
             assert (other.status_code, own.status_code) == (status, 200)
+
+
+async def test_a_limit_by_address_holds_for_a_whole_64_l1() -> None:
+    environ = {"HEADGATE_TRUSTED_PROXIES": "127.0.0.0/8", "RATE_LIMIT_REQUESTS_PER_MINUTE": "1"}
+    async with running(environ) as service:
+        statuses = []
+        for address in ("2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:3::1"):
+            answer = await service.client.post(
+                "/v1/streams",
+                json={"prompt": address, "model": "demo/fast"},
+                headers={"X-Forwarded-For": address, "Prefer": "respond-async"},
+            )
+            statuses.append(answer.status_code)
+        assert statuses == [202, 429, 202]
