@@ -1,13 +1,14 @@
 """Redis clients for tests: a short way to open one, and a way to let time pass for the keys of a server."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
 from adapters.redis.client import RedisClient
 from adapters.redis.connection import Connector
-from adapters.redis.errors import RedisUnavailableError
+from adapters.redis.errors import RedisClientError, RedisUnavailableError
+from adapters.redis.group_commit import GroupCommit
 from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
 from tests.loop_time import loop_time
@@ -65,6 +66,17 @@ async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
 
 class Patient(RedisClient):
     """Has time, for suites in which a busy machine must not look like a dead Redis."""
+
+    def _lane(
+        self,
+        down: Callable[[], RedisClientError | None],
+        wait: float,
+        flights: int,
+        flight_commands: int,
+        max_commands: int,
+        max_bytes: int,
+    ) -> GroupCommit:
+        return super()._lane(down, 5.0, flights, flight_commands, max_commands, max_bytes)
 
     async def execute(self, *args: Argument, timeout: float = 5.0, read: bool = False) -> Reply:
         """As any client's."""

@@ -204,12 +204,16 @@ async def test_replies_lost_now_and_then_charge_nothing_twice(proxy: Proxy, stil
         known += sum(verdict.admitted for verdict in verdicts)
         unknown += sum(not verdict.admitted for verdict in verdicts)
         proxy.lose_replies = False
-        await until(lambda: still.healthy)
-        known += sum([(await limiter.admit(ACME, Cost(1, 1))).admitted for _ in range(3)])
+        for _ in range(3):
+            while not (await limiter.admit(ACME, Cost(1, 1))).admitted:  # the check may have lost its reply too
+                unknown += 1
+                await until(lambda: still.healthy)
+            known += 1
     verdict = await limiter.admit(ACME, Cost(0, 0))
     assert verdict.requests is not None
     assert known <= 10_000 - verdict.requests.remaining <= known + unknown
-    assert (known, unknown) == (90, 210)
+    assert known == 90
+    assert unknown >= 210
 
 
 async def test_a_reset_connection_is_decided_by_policy(server: RedisServer, proxy: Proxy) -> None:

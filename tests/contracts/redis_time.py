@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from adapters.redis.client import HOT_SECONDS, RedisClient
+from adapters.redis.client import HOT_SECONDS
 from adapters.redis.connection import Connector
 from adapters.redis.errors import RedisUnavailableError
 from adapters.redis.resp import Argument, Reply
 from adapters.redis.script import Script
-from tests.redis_cases import later, unheard, untimed
+from tests.redis_cases import Patient, later, unheard, untimed
 from tests.service import until
 
 NOW = "test:now"
@@ -17,7 +17,7 @@ SECOND_US = 1_000_000
 CONNECTIONS = 4
 
 
-class StillRedisClient(RedisClient):
+class StillRedisClient(Patient):
     """Runs our scripts with the time that the key `NOW` holds. `advance` moves it, and what Redis would expire."""
 
     now_us = START_US
@@ -33,7 +33,7 @@ class StillRedisClient(RedisClient):
         timeout: float = HOT_SECONDS,
         read: bool = False,
     ) -> Reply:
-        reply = await super().evalsha(still(script), keys, args, timeout=max(timeout, 5.0), read=read)
+        reply = await super().evalsha(still(script), keys, args, timeout=timeout, read=read)
         if self.lose_replies:
             self.lose_replies -= 1
             raise RedisUnavailableError("CONNECTION", maybe_executed=True)
