@@ -18,7 +18,7 @@ steps = st.tuples(st.sampled_from(["put", "put", "get", "wait"]), st.sampled_fro
 
 
 @given(history=st.lists(steps, max_size=60))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_any_use_is_that_of_a_plain_list_in_order_of_use(history: list[tuple[str, str, int]]) -> None:
     """K5: against a model: `used` has the least recently used first, and never weighs more than the bound."""
     clock = ManualClock()

@@ -1,6 +1,6 @@
 """What only the limiter in memory promises: a refusal leaves its state alone, and the state is bounded."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.limiter import MemoryLimiter
@@ -13,7 +13,6 @@ TIERS = {"default": Tier(6, 600, 1), "premium": Tier(60, 60_000, 1)}
 @given(
     taken=st.integers(0, 6), tokens=st.integers(0, 2_000), cost=st.builds(Cost, st.integers(1, 9), st.integers(1, 900))
 )
-@settings(deadline=None)
 async def test_a_refusal_leaves_the_state_as_it_was_bit_for_bit(taken: int, tokens: int, cost: Cost) -> None:
     """L2: for any refusal."""
     limiter = MemoryLimiter(ManualClock(), TIERS)

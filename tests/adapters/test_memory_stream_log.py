@@ -140,7 +140,7 @@ steps = st.tuples(
 
 
 @given(history=st.lists(steps, max_size=60))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 async def test_the_bound_holds_and_open_streams_stay_for_any_use(history: list[tuple[str, int, int]]) -> None:
     """S4: and each open stream can still be ended, with all that was accepted in it."""
     clock = ManualClock()

@@ -72,7 +72,7 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(texts)
 def test_a_text_is_redacted_once_and_for_all(text: str) -> None:
     redactor = Redactor()
@@ -82,7 +82,7 @@ def test_a_text_is_redacted_once_and_for_all(text: str) -> None:
     assert len(once) <= min(LONGEST_TEXT, 16 * len(text))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(values)
 def test_a_value_is_redacted_once_and_for_all(value: object) -> None:
     redactor = Redactor()
@@ -90,14 +90,14 @@ def test_a_value_is_redacted_once_and_for_all(value: object) -> None:
     assert repr(redactor.value(once)) == repr(once)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(texts, secrets, texts)
 def test_a_secret_in_a_text_does_not_survive(before: str, secret: str, after: str) -> None:
     """P1."""
     assert secret not in Redactor().text(f"{before} {secret} {after}")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(secrets, st.lists(st.integers(0, 9), max_size=6), texts)
 def test_a_secret_in_any_nesting_does_not_survive(secret: str, wrappings: list[int], name: str) -> None:
     """P1."""

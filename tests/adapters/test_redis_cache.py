@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from fakeredis import FakeServer
 from fakeredis.aioredis import FakeRedis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.redis.answer_codec import VERSION, UnreadableEntryError, decode, encode
@@ -68,7 +68,6 @@ def entry(answer: Answer) -> bytes:
 
 
 @given(answers)
-@settings(deadline=None)
 def test_any_answer_comes_back_as_it_was(answer: Answer) -> None:
     """K3."""
     assert decode(entry(answer), MIB) == answer
@@ -101,7 +100,6 @@ def test_any_damage_is_noticed_or_harmless(count: int) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_any_bytes_are_an_answer_or_unreadable(noise: bytes) -> None:
     """K5."""
     for data in (noise, bytes((VERSION, 0)) + noise, bytes((VERSION, 1)) + zlib.compress(noise)):

@@ -64,7 +64,7 @@ pauses = st.tuples(st.just("wait"), st.fractions(0, 100), st.just(Fraction()))
 
 
 @given(requests=large, tokens=large, history=st.lists(charges | corrections | pauses, max_size=12))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 async def test_any_limit_that_can_be_set_is_kept_as_in_memory_to_the_last_microsecond(
     requests: int, tokens: int, history: list[tuple[str, Fraction, Fraction]]
 ) -> None:
@@ -99,7 +99,7 @@ jumps = st.tuples(st.just("jump"), who, st.integers(0, 7_200_000), st.just(0))
     skews=st.lists(st.floats(-3_600, 3_600), min_size=3, max_size=3),
     history=st.lists(asks | settlements | waits | jumps, max_size=40),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 async def test_any_history_of_three_processes_is_decided_as_by_one_bucket_whatever_their_clocks_say(
     limits: tuple[int, int], skews: list[float], history: list[tuple[str, int, int, int]]
 ) -> None:
@@ -145,7 +145,7 @@ async def test_any_history_of_three_processes_is_decided_as_by_one_bucket_whatev
 @given(
     taken=st.integers(0, 6), tokens=st.integers(0, 2_000), cost=st.builds(Cost, st.integers(1, 9), st.integers(1, 900))
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 async def test_a_refusal_leaves_the_state_as_it_was_bit_for_bit(
     server_url: str, taken: int, tokens: int, cost: Cost, *, real: bool
 ) -> None:

@@ -229,7 +229,7 @@ async def admitted(limiter: LeasingLimiter, step: str, requests: int, tokens: in
     calls=st.integers(1, 5),
     history=st.lists(asks | crowds | waits | settlements | refunds | losses | outages, max_size=60),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_at_any_time_what_was_admitted_and_what_is_leased_was_debited_before(
     limits: tuple[int, int], calls: int, history: list[tuple[str, int, int, int]]
 ) -> None:
@@ -271,7 +271,7 @@ async def test_at_any_time_what_was_admitted_and_what_is_leased_was_debited_befo
     calls=st.integers(1, 5),
     history=st.lists(asks | crowds | waits | losses, max_size=60),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 async def test_a_window_holds_at_most_what_the_rate_gives_in_a_lease_s_life_beyond_the_limit(
     limits: tuple[int, int], calls: int, history: list[tuple[str, int, int, int]]
 ) -> None:

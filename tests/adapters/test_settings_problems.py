@@ -219,7 +219,7 @@ NO_PLACE_FOR_A_CHECK = {"redis.host", "providers.l.kind"}
     secret=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=26, max_size=80).map("sk-{}".format),
     broken=st.booleans(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_secret_anywhere_in_the_file_is_shown_nowhere_p1(place: str, secret: str, *, broken: bool) -> None:
     """P1: any secret, also in a place that is not one for secrets, with and without another problem."""
     lines = [f'{place} = "{secret}"']

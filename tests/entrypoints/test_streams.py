@@ -35,7 +35,7 @@ async def test_an_answer_is_one_stream_of_contiguous_ids_and_one_end_s1_s4() -> 
         assert again.content == response.content
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(1, 6), min_size=1, max_size=4), in_query=st.booleans())
 def test_any_cuts_and_resumes_give_the_whole_answer_byte_for_byte_s3(cuts: list[int], in_query: bool) -> None:
     async def scenario() -> None:
@@ -187,7 +187,7 @@ async def test_a_failure_before_the_first_event_has_its_own_status() -> None:
             assert (openai.status_code, openai.json()["error"]["code"]) == (504, "provider_timeout")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4).map(" ".join))
 def test_any_text_comes_out_the_same_s15(text: str) -> None:
     async def scenario() -> None:
