@@ -117,7 +117,7 @@ def test_a_large_answer_is_compressed_and_a_bomb_is_not_unpacked() -> None:
     started = time.process_time()
     with pytest.raises(UnreadableEntryError):
         decode(bomb, MIB)
-    assert time.process_time() - started < 0.05
+    assert time.process_time() - started < 0.2  # all of it takes half a second
     assert encode(large, 10_000) is None
 
 

@@ -198,7 +198,7 @@ async def test_r8_leaving_early_hangs_up_at_once() -> None:
     async with client(until_hangup) as (upstream, peer):
         async with upstream.post("/x", b"", ATTEMPT) as response:
             assert await response.read() == b"hello"
-        await asyncio.wait_for(peer.closed.wait(), 0.5)
+        await asyncio.wait_for(peer.closed.wait(), 2)
         assert upstream.idle == 0
 
 
@@ -213,7 +213,7 @@ async def test_r8_a_cancelled_call_hangs_up_before_the_head_and_in_the_middle() 
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.wait_for(peer.closed.wait(), 0.5)
+            await asyncio.wait_for(peer.closed.wait(), 2)
 
 
 async def test_a_cancelled_read_loses_nothing() -> None:
@@ -295,7 +295,7 @@ async def test_aclose_closes_what_is_idle_and_what_is_ending() -> None:
             response.finish()
         await upstream.aclose()
         await upstream.aclose()
-        await asyncio.wait_for(peer.closed.wait(), 0.5)
+        await asyncio.wait_for(peer.closed.wait(), 2)
         assert upstream.idle == 0
 
 
@@ -338,7 +338,7 @@ def test_uvloop_carries_it_as_well() -> None:
             assert await fetch(upstream) == b"hello"
             async with upstream.post("/x", b"", ATTEMPT) as response:
                 assert await response.read() == b"hello"
-            await asyncio.wait_for(peer.closed.wait(), 0.5)
+            await asyncio.wait_for(peer.closed.wait(), 2)
             assert peer.connections == 1
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

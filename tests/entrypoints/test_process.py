@@ -66,18 +66,18 @@ class Follower(threading.Thread):
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_within_the_drain_time_s12(sig: signal.Signals) -> None:
     """Fault 28, with one stream."""
-    with process({"STREAM_DRAIN_TIMEOUT": "1"}) as (service, url):
+    with process({"STREAM_DRAIN_TIMEOUT": "2"}) as (service, url):
         follower = Follower(url, "demo/long")
         follower.start()
         assert follower.started.wait(10)
         service.send_signal(sig)
         started = time.monotonic()
         while httpx.get(f"{url}/readyz").status_code != 503:
-            assert time.monotonic() - started < 0.9
+            assert time.monotonic() - started < 1.9
         refused = httpx.post(f"{url}/v1/streams", json={"prompt": "y"})
         assert (refused.status_code, refused.json()["code"]) == (503, "server_draining")
-        assert service.wait(timeout=6) == 0
-        assert time.monotonic() - started < 5
+        assert service.wait(timeout=8) == 0
+        assert time.monotonic() - started < 7
         follower.join(5)
         client = EventSourceClient()
         client.read(follower.body)
