@@ -60,6 +60,7 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_redis_commands": GaugeRow("Commands sent to Redis so far."),
         "headgate_redis_round_trips": GaugeRow("Pipelines sent to Redis so far."),
         "headgate_limiter_callers": GaugeRow("Callers whose use the limiter remembers."),
+        "headgate_limiter_decided_alone": GaugeRow("Decisions on limits so far that the policy made without Redis."),
         "headgate_event_loop_lag_seconds": GaugeRow(
             "The longest that the event loop was held up since the last scrape.", "livemax"
         ),

@@ -65,6 +65,7 @@ class RedisLimiter(Limiter, Occupancy):
         self._refusals = DenyCache(MAX_CALLERS)
         # How many calls of a caller with that many tokens reserved were admitted without Redis and are not settled.
         self._apart: dict[tuple[Caller, int], int] = {}
+        self._decided_alone = 0
 
     async def admit(self, caller: Caller, cost: Cost) -> Verdict:
         """Both limits have to have room (L1); a refusal changes nothing (L2). At most one round trip."""
@@ -138,6 +139,7 @@ class RedisLimiter(Limiter, Occupancy):
     async def _decide_alone(self, caller: Caller, limits: Limits, cost: Cost) -> Verdict:
         if not limits.hold(cost):
             return Verdict(admitted=False)
+        self._decided_alone += 1
         match self._policy:
             case OutagePolicy.ALLOW:
                 verdict = Verdict(admitted=True)
@@ -169,9 +171,13 @@ class RedisLimiter(Limiter, Occupancy):
         return round(self._clock.monotonic() * SECOND)
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
-        """How full it is: callers that were refused of late, or charged here while Redis was away."""
+        """How full it is: callers that were refused of late, or charged here while Redis was away. And how often that
+        was."""
         (share,) = self._share.occupancy().values()
-        return {"headgate_limiter_callers": lambda: len(self._refusals) + share()}
+        return {
+            "headgate_limiter_callers": lambda: len(self._refusals) + share(),
+            "headgate_limiter_decided_alone": lambda: self._decided_alone,
+        }
 
 
 def _key(caller: Caller) -> str:

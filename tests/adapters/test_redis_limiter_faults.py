@@ -59,6 +59,7 @@ async def test_a_redis_that_is_down_is_decided_without_by_policy(
     admitted = {OutagePolicy.SHARE: 3, OutagePolicy.DENY: 0, OutagePolicy.ALLOW: 10}[policy]
     assert sum(verdict.admitted for verdict in verdicts) == admitted
     assert all(verdict.admitted or verdict.retry_after for verdict in verdicts)
+    assert limiter.occupancy()["headgate_limiter_decided_alone"]() == 210
     assert await limiter.admit(ACME, Cost(1, 601)) == Verdict(admitted=False)  # not even a whole bucket has that
     await limiter.settle(ACME, 10, 5)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ async def asked(fleet: Fleet, replica: int, caller: int) -> tuple[int, float, fl
     return answer.status, sent, time.monotonic(), int(answer.headers.get("retry-after", 0))
 
 
+async def decided_alone(fleet: Fleet, replica: int) -> int:
+    """How many of its decisions the policy made, as Redis gave none in time (L5)."""
+    _, page = await call(fleet.url(replica), "GET", "/metrics")
+    (count,) = re.findall(rb"^headgate_limiter_decided_alone (\S+)$", page, re.MULTILINE)
+    return int(float(count))
+
+
 def too_many(admitted: list[tuple[float, float]]) -> bool:
     """Whether some of them, sent and answered within one window, are more than its burst and rate."""
     for sent, _ in admitted:
@@ -58,7 +66,8 @@ def test_the_measure_sees_one_too_many() -> None:
 async def test_eight_replicas_admit_together_what_one_bucket_holds_l1(
     eight: Fleet, rng: random.Random, seconds: float
 ) -> None:
-    """L1: every window of every caller, and not one less than it could have had."""
+    """L1: every window of every caller, and not one less than it could have had; but for what a Redis that this machine
+    held up for longer than a decision may wait left to the policy."""
     until, gate = time.monotonic() + max(4.0, seconds), asyncio.Semaphore(100)
 
     async def flood(caller: int) -> list[tuple[int, float, float, int]]:
@@ -69,11 +78,10 @@ async def test_eight_replicas_admit_together_what_one_bucket_holds_l1(
         return answers
 
     rows = await asyncio.gather(*(flood(caller) for caller in range(CALLERS)))
+    alone = sum([await decided_alone(eight, replica) for replica in range(REPLICAS)])
     assert Counter(status for row in rows for status, *_ in row).keys() == {202, 429}
-    for row in rows:
-        admitted = [(sent, answered) for status, sent, answered, _ in row if status == 202]
-        assert len(admitted) >= A_MINUTE
-        assert not too_many(admitted)
+    admitted = [[(sent, answered) for status, sent, answered, _ in row if status == 202] for row in rows]
+    assert sum(len(row) < A_MINUTE or too_many(row) for row in admitted) <= alone
     print(f"\n{sum(map(len, rows))} requests of {CALLERS} callers at {REPLICAS} replicas")  # noqa: T201
 
 
