@@ -53,7 +53,7 @@ pauses = st.tuples(st.just("wait"), st.integers(0, 20_000), st.just(0))
     tokens=limits,
     history=st.lists(costs | settlements | refunds | pauses, max_size=30),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 async def test_any_history_is_decided_as_by_two_plain_buckets(
     open_limiter: OpenLimiter, requests: int, tokens: int, history: list[tuple[str, int, int]]
 ) -> None:
@@ -92,7 +92,7 @@ calls = st.tuples(st.integers(0, 15_000), st.integers(1, 2), st.integers(0, 60))
 
 
 @given(requests=limits, tokens=limits, history=st.lists(calls, max_size=40))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 async def test_in_any_interval_at_most_burst_and_rate_times_its_length_is_admitted(
     open_limiter: OpenLimiter, requests: int, tokens: int, history: list[tuple[int, int, int]]
 ) -> None:
@@ -114,7 +114,7 @@ async def test_in_any_interval_at_most_burst_and_rate_times_its_length_is_admitt
 
 
 @given(limit=limits, taken=st.integers(0, 600), cost=st.integers(1, 600), pause=st.integers(0, 60_000))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 async def test_the_same_call_passes_after_retry_after_and_not_a_second_before(
     open_limiter: OpenLimiter, limit: int, taken: int, cost: int, pause: int
 ) -> None:
