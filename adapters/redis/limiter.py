@@ -29,6 +29,7 @@ UNKNOWN_SECONDS = 1
 """Retry-After of what is refused only because Redis is away: it looks for Redis once a second too."""
 MAX_CALLERS = 10_000
 MAX_DIFFERENCE = 10**12
+CALLERS_GAUGE = "headgate_limiter_callers"
 
 CHARGE = Script("limiter_charge")
 
@@ -175,7 +176,7 @@ class RedisLimiter(Limiter, Occupancy):
         was."""
         (share,) = self._share.occupancy().values()
         return {
-            "headgate_limiter_callers": lambda: len(self._refusals) + share(),
+            CALLERS_GAUGE: lambda: len(self._refusals) + share(),
             "headgate_limiter_decided_alone": lambda: self._decided_alone,
         }
 

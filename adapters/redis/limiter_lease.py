@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.memory.gcra import MINUTE, SECOND
 from adapters.redis.client import RedisClient
 from adapters.redis.errors import RedisClientError
-from adapters.redis.limiter import MAX_CALLERS, RedisLimiter
+from adapters.redis.limiter import CALLERS_GAUGE, MAX_CALLERS, RedisLimiter
 from adapters.redis.limits import Limits, Missing
 from domain.model import Caller, Cost, OutagePolicy, Tier, Verdict
 from ports.clock import Clock
@@ -180,5 +180,6 @@ class LeasingLimiter(RedisLimiter):
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """Callers with a lease count, too."""
-        ((name, known),) = super().occupancy().items()
-        return {name: lambda: known() + len(self._leases)}
+        readings = super().occupancy()
+        known = readings[CALLERS_GAUGE]
+        return {**readings, CALLERS_GAUGE: lambda: known() + len(self._leases)}
