@@ -1,4 +1,4 @@
-"""A provider that is good at four calls at once and is asked forty: what waits here does not time out there."""
+"""A provider that is good at four calls at once and is asked eighty: what waits here does not time out there."""
 
 import asyncio
 from collections import Counter
@@ -8,18 +8,18 @@ import pytest
 
 from tests.faults.harness import Got, bench
 
-CALLS = 40
+CALLS = 80
 
 
 @pytest.mark.parametrize(("adaptive", "wins"), [("true", True), ("false", False)])
 async def test_a_slow_provider_queues_rather_than_times_out(
     upstream: str, tmp_path: Path, adaptive: str, wins: bool
 ) -> None:
-    """Forty calls are two seconds of its work; a first event may take one."""
+    """Eighty calls are four seconds of its work; a first event may take two."""
     model = f"{adaptive}--narrow"
     environ = {
         "STREAM_ADAPTIVE_CONCURRENCY": adaptive,
-        "STREAM_FIRST_EVENT_TIMEOUT": "1",
+        "STREAM_FIRST_EVENT_TIMEOUT": "2",
         "STREAM_MAX_CONCURRENT_PER_CALLER": "1000",
         "RETRY_MAX_ATTEMPTS": "1",
         "CB_FAILURE_THRESHOLD": "1000",
