@@ -60,9 +60,9 @@ async def footprint(fleet: Fleet) -> Footprint:
 
 
 @asynccontextmanager
-async def returns_to_rest(fleet: Fleet) -> AsyncIterator[None]:
-    """What the block takes is given back within REST_SECONDS of its end."""
-    before = await _settled(fleet)
+async def returns_to_rest(fleet: Fleet, pool_min: int = 10) -> AsyncIterator[None]:
+    """What the block takes is given back within REST_SECONDS of its end. `pool_min` is the replicas' REDIS_POOL_MIN."""
+    before = await _settled(fleet, pool_min)
     yield
     after = before
 
@@ -77,15 +77,15 @@ async def returns_to_rest(fleet: Fleet) -> AsyncIterator[None]:
         pytest.fail(f"{after}\nbefore: {before}")
 
 
-async def _settled(fleet: Fleet) -> Footprint:
-    """Its footprint once that stays the same: connections are opened in the background."""
+async def _settled(fleet: Fleet, pool_min: int) -> Footprint:
+    """Its footprint once that stays the same, with the connections that are opened in the background."""
     last = await footprint(fleet)
 
     async def still() -> bool:
         nonlocal last
         now = await footprint(fleet)
         same, last = now == last, now
-        return same
+        return same and min(now.gauges["headgate_redis_connections"]) >= pool_min
 
-    await eventually(still)
+    await eventually(still, REST_SECONDS)
     return last

@@ -26,7 +26,7 @@ def replicas() -> Iterator[Fleet]:
 
 @pytest.fixture
 async def refused(replicas: Fleet) -> AsyncIterator[Fleet]:
-    async with returns_to_rest(replicas):
+    async with returns_to_rest(replicas, pool_min=1):
         yield replicas
 
 
