@@ -83,7 +83,10 @@ async def test_a_storm_of_cancellations_gives_no_wrong_reply(server: RedisServer
     async with redis_client(connector(server.url), pool_min=10, pool_max=CALLERS) as client:
         outcomes = await storm(client, OPERATIONS, large=20_000)
         assert outcomes["wrong"] == 0
-        assert outcomes["own"] + outcomes["cancelled"] == outcomes.total() == OPERATIONS
+        assert outcomes.total() == OPERATIONS
+        # A machine that stands still may let somebody wait 50 ms for a connection of their own.
+        assert outcomes["own"] + outcomes["cancelled"] + outcomes["NO_CONNECTION"] == OPERATIONS
+        assert outcomes["NO_CONNECTION"] < OPERATIONS // 100
         assert min(outcomes["own"], outcomes["cancelled"]) > OPERATIONS // 5  # the storm was one, and work got done
         assert [await client.execute("ECHO", number) for number in range(100)] == [b"%d" % one for one in range(100)]
         assert client.healthy

@@ -77,12 +77,16 @@ async def test_a_flood_is_refused_without_redis_and_does_not_hold_up_others_l3(
     The least of some measurements, as what else the machine does only adds to them.
     """
     await refused_load(one_replica, 0.5)  # what is admitted of it is over, before anything is measured
-    before = await scripts_run(one_replica)
-    seen = await refused_load(one_replica, seconds)
-    asked = await scripts_run(one_replica) - before
-    print(f"\n{seen['429'] / seconds:.0f} refusals a second, {asked} scripts for {seen}")  # noqa: T201
-    # What was admitted costs some for its slot and its log.
-    assert asked < 0.05 * seen["429"] + 12 * seen.get("202", 0)
+    for _ in range(MEASUREMENTS):
+        before = await scripts_run(one_replica)
+        seen = await refused_load(one_replica, seconds)
+        asked = await scripts_run(one_replica) - before
+        print(f"\n{seen['429'] / seconds:.0f} refusals a second, {asked} scripts for {seen}")  # noqa: T201
+        # What was admitted costs some for its slot and its log.
+        if asked < 0.05 * seen["429"] + 12 * seen.get("202", 0):
+            break
+    else:
+        raise AssertionError("Redis was asked too often in each measurement")
     for _ in range(MEASUREMENTS):
         quiet = await p99_gap(one_replica, seconds)
         flooded, _ = await asyncio.gather(p99_gap(one_replica, seconds), refused_load(one_replica, seconds))
