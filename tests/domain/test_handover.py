@@ -92,8 +92,8 @@ def build(fleet: FakeFleet | None = None, **fields: object) -> tuple[House, Stre
     return house, house.build(), queue
 
 
-async def events_of(house: House) -> list[Event]:
-    reader = await house.the_log.follow("s_other")
+async def events_of(house: House, stream_id: str = "s_other") -> list[Event]:
+    reader = await house.the_log.follow(stream_id)
     assert reader is not None
     batch = await reader.read()
     return list(batch.events) if batch else []
@@ -343,10 +343,12 @@ class Failing(MemoryMessageQueue):
         super().__init__(10, 10)
         self.house = house
         self.away = away
+        self.asked: list[str] = []
 
     async def put(self, message: QueueMessage) -> int | None:
         if self.away:
             raise QueueError("away")
+        self.asked.append(message.stream_id)
         await self.house.dead_letters.exhume("s_other")
         return await super().put(message)
 
@@ -372,6 +374,8 @@ async def test_of_two_who_replay_a_letter_one_does_q7() -> None:
     queue = Failing(house, away=False)
     assert await replay_of(house, queue).replay("s_other") is None
     assert await queue.positions() == {}
+    (stream_id,) = queue.asked  # nobody waits for an end of it that does not come
+    assert (await events_of(house, stream_id))[-1] == Cancelled("replayed")
 
 
 def replay_of(house: House, queue: MemoryMessageQueue) -> Replay:
