@@ -36,8 +36,10 @@ class Proxy:
     def reset(self) -> None:
         """Resets all connections (RST)."""
         for writer in self._ends:
-            writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            connection = writer.get_extra_info("socket")
+            if connection.fileno() >= 0:  # it has not been closed by the other side, in this moment
+                connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carries one connection."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fleet.harness import ENVIRON, Fleet, eventually
+from tests.service import START_SECONDS
 
 
 async def count(fleet: Fleet, command: str, key: str) -> int:
@@ -53,4 +54,4 @@ async def enlisted(fleet: Fleet, workers: int = 1) -> None:
     async def holds() -> bool:
         return await count(fleet, "ZCARD", "headgate:queue:workers") >= workers
 
-    await eventually(holds, 10.0)
+    await eventually(holds, START_SECONDS)
