@@ -61,7 +61,7 @@ async def test_a_dead_producer_s_readers_get_its_end(server: RedisServer) -> Non
         reader = await follow(alive.log)
         assert list(await read(reader)) == deltas(3)
         await pass_lease(alive.client)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):  # it looks every 2.5 s, and a look may fail
             (end,) = await read(reader)
         assert isinstance(end, Failed)
         assert (end.code, end.retryable, reader.ended) == ("producer_lost", True, True)

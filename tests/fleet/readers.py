@@ -64,7 +64,8 @@ class StreamReader:
 
     async def take(self, answer: Answer, limit: int | None = None) -> None:
         """Reads a body, to its end or until there are `limit` bytes; a cut is none of its business."""
-        self.stream_id, self.raw = answer.stream_id, b""
+        # Where the log cannot be reached the answer is a hint to come back, and tells nothing of the stream (S9).
+        self.stream_id, self.raw = answer.headers.get("x-stream-id", self.stream_id), b""
         pieces = answer.pieces()
         try:
             with suppress(*CUT):

@@ -7,7 +7,7 @@ from tests.fleet.harness import Fleet
 from tests.fleet.http_client import call
 from tests.fleet.readers import StreamReader, blocks
 
-REQUESTS = 1_000
+REQUESTS, ATTEMPTS = 1_000, 3
 BODY = {"model": "openai/ok-slow", "max_tokens": 150}
 
 
@@ -19,30 +19,41 @@ def without_ids(body: bytes) -> list[bytes]:
 async def test_a_thousand_identical_requests_are_one_call_though_the_first_leaves_c1_c2_c3(
     fleet: Fleet, rng: random.Random
 ) -> None:
-    """C1, C2, C3: 999 equal answers, whole, from one call."""
-    before = (await fleet.seen("ok-slow"))["requests"]
-    prompt = f"thousand {rng.random()}"
-    caches: list[str] = []
+    """C1, C2, C3: 999 equal answers, whole, from one call.
 
-    async def ask_for_all(number: int) -> bytes:
+    Once more where there were more calls: a replica that Redis does not answer in time goes alone (S14), and a busy
+    machine may hold up Redis for as long.
+    """
+    for _ in range(ATTEMPTS):
+        before = (await fleet.seen("ok-slow"))["requests"]
+        answers = await thousand(fleet, rng)
+        assert len(answers) == REQUESTS - 1
+        if (await fleet.seen("ok-slow"))["requests"] - before == 1:
+            break
+    else:
+        raise AssertionError("more than one call each time")
+    # Who came after the end found the answer in the cache, as a stream of its own: then the bytes would differ.
+    assert {cache for cache, _ in answers} == {"coalesced"}
+    (answer,) = {answer for _, answer in answers}
+    reader = StreamReader(events=answer.split(b"\n\n"))
+    reader.check()
+    assert b"event: complete" in reader.terminal
+
+
+async def thousand(fleet: Fleet, rng: random.Random) -> list[tuple[str, bytes]]:
+    """What served each of them but the first, who leaves; and its answer."""
+    prompt = f"thousand {rng.random()}"
+
+    async def ask_for_all(number: int) -> tuple[str, bytes]:
         answer, body = await call(fleet.url(number), "POST", "/v1/streams", {**BODY, "prompt": prompt})
         assert answer.status == 200, body
-        caches.append(answer.headers["x-cache"])
-        return b"\n\n".join(blocks(body))
+        return answer.headers["x-cache"], b"\n\n".join(blocks(body))
 
     async with fleet.start(0, prompt, max_tokens=BODY["max_tokens"]) as first:
         first_left = asyncio.create_task(StreamReader().take(first, rng.randrange(1, 6_000)))
         others = [asyncio.create_task(ask_for_all(rng.randrange(3))) for _ in range(REQUESTS - 1)]
         await first_left
-    answers = await asyncio.gather(*others)
-    assert len(answers) == REQUESTS - 1
-    assert len(set(answers)) == 1
-    reader = StreamReader(events=answers[0].split(b"\n\n"))
-    reader.check()
-    assert b"event: complete" in reader.terminal
-    # Who came after the end found the answer in the cache, as a stream of its own: then the bytes would differ.
-    assert set(caches) == {"coalesced"}
-    assert (await fleet.seen("ok-slow"))["requests"] - before == 1
+    return await asyncio.gather(*others)
 
 
 async def test_requests_at_one_moment_on_three_replicas_are_never_two_calls_at_once_c1(
