@@ -81,7 +81,7 @@ async def test_redis_is_killed_under_load_and_comes_back(server: RedisServer) ->
     callers = [asyncio.create_task(caller(number)) for number in range(20)]
     await asyncio.sleep(0.05)
     server.kill()
-    await until(lambda: not client.healthy, 0.5)
+    await until(lambda: not client.healthy, 1.0)
     await until(lambda: failed > 500)
     before = client.connects
     server.start()
@@ -220,7 +220,7 @@ async def test_a_busy_script_is_like_a_hang(server: RedisServer, client: RedisCl
     endless = asyncio.create_task(server.command("EVAL", busy.text.decode(), 0))
     await asyncio.sleep(0.02)
     assert await seconds_to_fail(client) < 0.1 + SLACK
-    await until(lambda: not client.healthy, 0.5)
+    await until(lambda: not client.healthy, 1.0)
     await failing_costs_nothing(client)
     assert await endless == ":1"
     await back(client)

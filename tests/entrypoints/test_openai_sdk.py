@@ -212,7 +212,7 @@ async def test_the_upstream_sees_us_hang_up_s7_r8(upstream: str) -> None:
             model="openai/ok-slow", messages=[{"role": "user", "content": "leaving"}], stream=True
         ) as stream:
             await anext(stream)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(3):
             while (now := await stats(upstream, "ok-slow"))["open"] or now["requests"] == before["requests"]:
                 pass
         assert now["hangups"]

@@ -37,14 +37,14 @@ async def test_without_redis_it_starts_degraded_and_joins_when_redis_comes_1(ear
     assert await whole_log(early.url(0), alone.stream_id) == alone.events
 
     early.redis.start()
-    await until_redis_serves(early, 2.0)
+    await until_redis_serves(early, 4.0)
 
     async def resumed_elsewhere() -> bool:
         stream_id = await early.begin(0, "together", "ok", max_tokens=5)
         answer, body = await call(early.url(1), "GET", f"/v1/streams/{stream_id}")
         return answer.status == 200 and b"event: complete" in blocks(body)[-1]
 
-    await eventually(resumed_elsewhere, 2.0)
+    await eventually(resumed_elsewhere, 4.0)
     # Begun under a secret of its own, which only this replica knows.
     assert await whole_log(early.url(0), alone.stream_id) == alone.events
 
