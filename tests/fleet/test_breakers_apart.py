@@ -52,8 +52,8 @@ class Apart:
         return list(await asyncio.gather(*(self.state(number, model) for number in range(3))))
 
     async def until(self, model: str, *states: str) -> None:
-        """Waits until the replicas say so; those on Redis hear of each other within a second (B1), or somewhat later on a
-        busy machine."""
+        """Waits until the replicas say so; those on Redis hear of each other within a second (B1), on a busy machine
+        somewhat later."""
 
         async def hold() -> bool:
             return await self.states(model) == list(states)
