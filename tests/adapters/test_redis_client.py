@@ -314,3 +314,23 @@ async def test_commands_before_the_start_fail(server: RedisServer) -> None:
     with pytest.raises(RedisUnavailableError, match="NOT_STARTED"):
         await client.execute("PING")
     await client.aclose()
+
+
+async def test_a_redis_that_is_heard_from_is_not_asked_whether_it_serves(server: RedisServer) -> None:
+    """Else each process would ask it more than once a second for nothing; one that is silent, it asks."""
+
+    async def pings() -> int:
+        line = (await server.info("commandstats")).get("cmdstat_ping", "calls=0,")
+        return int(line.removeprefix("calls=").partition(",")[0])
+
+    loop = asyncio.get_running_loop()
+    async with redis_client(connector(server.url)) as client:
+        before, over = await pings(), loop.time() + 2.0
+        while loop.time() < over:
+            await client.execute("ECHO", "x", timeout=1.0)
+            await asyncio.sleep(0.02)
+        heard = await pings()
+        assert heard - before <= 1  # two at least if it did not listen; one if this machine stood still
+        async with asyncio.timeout(5):
+            while await pings() == heard:  # noqa: ASYNC110 - what is waited for lies in another process
+                await asyncio.sleep(0.05)
