@@ -139,6 +139,19 @@ async def test_no_reply_of_before_a_hang_is_used_after_it(server: RedisServer, c
     assert int(count) <= 150
 
 
+async def test_a_blocking_read_ends_once_redis_is_found_to_hang(server: RedisServer, client: RedisClient) -> None:
+    """Fault 4: long before its own deadline, which is that of a Redis with nothing to say."""
+    async with client.dedicated() as own:
+        reading = asyncio.create_task(own.execute("BLPOP", "nothing", 30, timeout=31.0))
+        await asyncio.sleep(0)
+        server.pause()
+        await seconds_to_fail(client)
+        async with asyncio.timeout(5):
+            with pytest.raises(RedisUnavailableError):
+                await reading
+    server.resume()
+
+
 async def test_loading_is_as_good_as_down(server: RedisServer, client: RedisClient) -> None:
     """Fault 13: no retries into it."""
     await asyncio.gather(*(client.execute("SET", f"key-{one}", "x" * 50, timeout=5.0) for one in range(2_000)))
