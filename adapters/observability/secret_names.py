@@ -25,7 +25,7 @@ _CARD_NAMES = frozenset({"cvv", "cvv2", "cvc", "cvc2"})
 
 def kind_of_secret(name: str) -> str | None:
     """Give `key`, `phone` or `card` for a name whose value must not be shown, and None for any other."""
-    plain = _SEPARATORS.sub("", name[:_LONGEST_NAME].lower())
+    plain = _SEPARATORS.sub("", name[-_LONGEST_NAME:].lower())
     if plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDS):
         return None if plain.endswith(_NOT_SECRET_ENDS) else "key"
     bare = next((plain.removesuffix(end) for end in _NUMBER_ENDS if plain.endswith(end)), plain)

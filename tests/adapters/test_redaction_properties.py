@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.observability.redaction import Redactor
@@ -83,11 +83,19 @@ def test_a_text_is_redacted_once_and_for_all(text: str) -> None:
 
 
 @settings(max_examples=300)
+@example({f"{'0' * 40}?KEY={'0' * 80}\\COOKIE": 0})
 @given(values)
 def test_a_value_is_redacted_once_and_for_all(value: object) -> None:
     redactor = Redactor()
     once = redactor.value(value)
     assert repr(redactor.value(once)) == repr(once)
+
+
+@settings(max_examples=100)
+@given(texts, secrets)
+def test_a_secret_under_a_name_of_any_length_does_not_survive(before: str, secret: str) -> None:
+    """P1: what a name ends with tells."""
+    assert secret not in str(Redactor().value({f"{before * 20}_api_key": secret}))
 
 
 @settings(max_examples=400)
