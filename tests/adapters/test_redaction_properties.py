@@ -92,10 +92,11 @@ def test_a_value_is_redacted_once_and_for_all(value: object) -> None:
 
 
 @settings(max_examples=100)
-@given(texts, secrets)
-def test_a_secret_under_a_name_of_any_length_does_not_survive(before: str, secret: str) -> None:
-    """P1: what a name ends with tells."""
-    assert secret not in str(Redactor().value({f"{before * 20}_api_key": secret}))
+@example("seven words and more")
+@given(texts)
+def test_what_a_secret_s_name_of_any_length_names_does_not_survive(before: str) -> None:
+    """P1: what the name ends with tells."""
+    assert "Saturday" not in repr(Redactor().value({f"{before * 20}_api_key": "Saturday"}))
 
 
 @settings(max_examples=400)
