@@ -67,16 +67,8 @@ async def seconds_to_fail(client: RedisClient, timeout: float = 0.1) -> float:
 class Patient(RedisClient):
     """Has time, for suites in which a busy machine must not look like a dead Redis."""
 
-    def _lane(
-        self,
-        down: Callable[[], RedisClientError | None],
-        wait: float,
-        flights: int,
-        flight_commands: int,
-        max_commands: int,
-        max_bytes: int,
-    ) -> GroupCommit:
-        return super()._lane(down, 5.0, flights, flight_commands, max_commands, max_bytes)
+    def _lane(self, down: Callable[[], RedisClientError | None], wait: float, /, *bounds: int) -> GroupCommit:
+        return super()._lane(down, 5.0, *bounds)
 
     async def execute(self, *args: Argument, timeout: float = 5.0, read: bool = False) -> Reply:
         """As any client's."""

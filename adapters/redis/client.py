@@ -75,6 +75,7 @@ class RedisClient:
         flight_commands: int,
         max_commands: int,
         max_bytes: int,
+        /,
     ) -> GroupCommit:
         return GroupCommit(
             self._pool,
