@@ -4,6 +4,8 @@ import re
 
 # Compared in lower case without separators: `x-api-key`, `X_API_KEY` and `xApiKey` are one name.
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
+_LONGEST_NAME = 4_096
+"""What is longer is not looked at: it costs time, and nobody misses its value."""
 _SECRET_ENDS = (
     "authorization", "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey", "masterkey",
     "accountkey", "functionskey", "password", "passwd", "passphrase", "secret", "cookie", "credential", "credentials",
@@ -24,6 +26,8 @@ _CARD_NAMES = frozenset({"cvv", "cvv2", "cvc", "cvc2"})
 
 def kind_of_secret(name: str) -> str | None:
     """Give `key`, `phone` or `card` for a name whose value must not be shown, and None for any other."""
+    if len(name) > _LONGEST_NAME:
+        return "key"
     plain = _SEPARATORS.sub("", name.lower())
     if plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDS):
         return None if plain.endswith(_NOT_SECRET_ENDS) else "key"

@@ -94,6 +94,7 @@ def test_a_value_is_redacted_once_and_for_all(value: object) -> None:
 @settings(max_examples=100)
 @example("seven words and more", 0)
 @example("", 200)
+@example("", 10_000)
 @given(texts, st.integers(0, 300))
 def test_what_a_secret_s_name_of_any_length_names_does_not_survive(before: str, dashes: int) -> None:
     """P1: what the name ends with tells, and separators are no part of it."""
