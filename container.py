@@ -64,6 +64,9 @@ from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
 from domain.tiers import ByTier
+from entrypoints.http.client_address import is_within
+from entrypoints.http.server.connections import Connections
+from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits, open_files
 from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
@@ -191,6 +194,15 @@ def _redis_timing(tracker: ExecutionTracker) -> Timing:
     return timing
 
 
+def _connections(
+    settings: Settings, clock: Clock, sweeper: Sweeper, limits: ConnectionLimits, bounds: ConnectionBounds
+) -> Connections:
+    def is_proxy(address: str) -> bool:
+        return is_within(address, settings.access.proxies)
+
+    return Connections(clock, sweeper, limits, bounds, is_proxy, lambda code: None, lambda where, error: None)
+
+
 def _l2(client: RedisClient | None) -> Cache | None:
     return None if client is None else RedisCache(client, L2_MAX_ENTRY_BYTES)
 
@@ -266,6 +278,9 @@ class Container(containers.DeclarativeContainer):
         providers.Object(log_redis_state),
     )
     l2_cache = providers.Singleton(_l2, redis_client)
+    connection_limits = providers.Singleton(ConnectionLimits)
+    connection_bounds = providers.Singleton(ConnectionBounds.within, providers.Callable(open_files))
+    connections = providers.Singleton(_connections, settings, clock, sweeper, connection_limits, connection_bounds)
     stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
     limiter = providers.Singleton(_limiter, settings, clock, redis_client)
     slots = providers.Singleton(_slots, settings, clock, redis_client)
@@ -395,6 +410,7 @@ class Container(containers.DeclarativeContainer):
         limiter,
         breaker_board,
         permits,
+        connections,
         fleet,
         watchdog,
     )

@@ -16,6 +16,7 @@ from container import Container
 from domain.errors import ConfigurationError
 from entrypoints.ask import ask
 from entrypoints.check import check
+from entrypoints.http.server.limits import raise_open_files
 from entrypoints.keys import add_keys_parser, run_keys
 from entrypoints.main import build_app
 from entrypoints.queue import add_queue_parser, run_queue
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     configure_logging(settings.logging.level, settings.logging.format)
+    raise_open_files()
     for warning in settings_warnings():
         get_logger("headgate").warning(warning)
     container = Container(settings=settings)
@@ -87,6 +89,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         app,
         container.stream_service(),
         streams,
+        container.connections(),
         host=options.host,
         port=options.port,
         drain_timeout=settings.stream.drain_timeout,

@@ -1,5 +1,6 @@
 """The server: uvicorn, and how it goes away (S12)."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -7,12 +8,13 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from domain.services.streams import StreamService
-from entrypoints.http.protocol import HeadgateProtocol
+from entrypoints.http.server.connections import Connections
 from entrypoints.http.sse import OpenStreams
 
 GC_THRESHOLDS = (10_000, 1_000_000, 1_000_000)
@@ -33,6 +35,7 @@ class DrainingServer(uvicorn.Server):
         app: FastAPI,
         service: StreamService,
         streams: OpenStreams,
+        connections: Connections,
         *,
         host: str,
         port: int,
@@ -44,7 +47,7 @@ class DrainingServer(uvicorn.Server):
             app,
             host=host,
             port=port,
-            http=HeadgateProtocol,
+            http=cast("type[asyncio.Protocol]", connections.accept),
             loop="uvloop",
             ws="none",
             proxy_headers=False,
@@ -52,7 +55,6 @@ class DrainingServer(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=15,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS,
         )
         super().__init__(config)

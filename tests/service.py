@@ -76,6 +76,7 @@ async def running(
         app,
         container.stream_service(),
         streams,
+        container.connections(),
         host="127.0.0.1",
         port=0,
         drain_timeout=container.settings().stream.drain_timeout,

@@ -19,8 +19,9 @@ from adapters.settings import Settings, get_settings
 from adapters.settings_layers import ENVIRONMENT
 from container import Container
 from entrypoints.cli import _parser
+from entrypoints.http.server.limits import ConnectionLimits
 from entrypoints.main import build_app
-from entrypoints.server import LAST_WORDS_SECONDS, DrainingServer
+from entrypoints.server import LAST_WORDS_SECONDS
 from tests.fleet.harness import Fleet, eventually, running_fleet
 from tests.fleet.http_client import ask, call
 from tests.fleet.readers import StreamReader, whole_log
@@ -89,10 +90,7 @@ def test_the_times_of_the_parts_fit() -> None:
     for settings in (compose, kubernetes):
         silent = settings.queue.max_wait + settings.stream.total_timeout
         assert seconds_of("proxy_read_timeout") > max(silent, settings.stream.heartbeat_interval)
-    container = Container(settings=compose)
-    app, streams = build_app(container)
-    server = DrainingServer(app, container.stream_service(), streams, host="", port=0, drain_timeout=0)
-    assert seconds_of("keepalive_timeout") < server.config.timeout_keep_alive
+    assert seconds_of("keepalive_timeout") < ConnectionLimits().keep_alive_seconds
 
 
 def test_the_ports_and_paths_are_those_of_the_service() -> None:

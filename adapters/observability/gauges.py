@@ -61,6 +61,10 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
         "headgate_redis_round_trips": GaugeRow("Pipelines sent to Redis so far."),
         "headgate_limiter_callers": GaugeRow("Callers whose use the limiter remembers."),
         "headgate_limiter_decided_alone": GaugeRow("Decisions on limits so far that the policy made without Redis."),
+        "headgate_connections": GaugeRow("Connections of clients."),
+        "headgate_connections_idle": GaugeRow("Connections of clients without a request under way."),
+        "headgate_connections_refused": GaugeRow("Connections so far that were refused, since there were too many."),
+        "headgate_connections_evicted": GaugeRow("Idle connections so far that were closed to make room for others."),
         "headgate_event_loop_lag_seconds": GaugeRow(
             "The longest that the event loop was held up since the last scrape.", "livemax"
         ),

@@ -37,6 +37,12 @@ def is_loopback(peer: str) -> bool:
     return address is not None and address.is_loopback
 
 
+def is_within(peer: str, networks: Sequence[Network]) -> bool:
+    """Whether `peer` is an address in one of these networks. Never raises."""
+    address = _parse(peer)
+    return address is not None and any(address in network for network in networks)
+
+
 @lru_cache(maxsize=1024)
 def neighbourhood(address: str) -> str:
     """Who counts as one caller: an IPv4 address, and of IPv6 a /64: whoever has one address there has all."""

@@ -7,7 +7,7 @@ from typing import Self
 from starlette.types import Receive, Scope
 
 from domain.services.streams import Attachment
-from entrypoints.http.protocol import DIRECT, DirectWriter
+from entrypoints.http.server.exchange import DIRECT, Exchange
 
 
 class ReaderConnection:
@@ -21,7 +21,7 @@ class ReaderConnection:
     def __init__(self, attachment: Attachment, scope: Scope, receive: Receive) -> None:
         self.attachment = attachment
         self.gone = False
-        self.direct: DirectWriter | None = scope.get("extensions", {}).get(DIRECT)
+        self.direct: Exchange | None = scope.get("extensions", {}).get(DIRECT)
         self._receive = receive
         self._listener: asyncio.Task[None] | None = None
 

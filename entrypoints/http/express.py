@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import SSEBaseError
 from entrypoints.http.context import HEADERS
-from entrypoints.http.protocol import DIRECT, DirectWriter
+from entrypoints.http.server.exchange import DIRECT, Exchange
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Answer = Callable[[Request, Exception], Awaitable[Response]]
@@ -67,7 +67,7 @@ class ExpressApp(FastAPI):
 
 async def _respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """In one write, as far as it is there at once: a response that has to wait uncorks."""
-    direct: DirectWriter | None = scope.get("extensions", {}).get(DIRECT)
+    direct: Exchange | None = scope.get("extensions", {}).get(DIRECT)
     if direct is None:
         await response(scope, receive, send)
         return

@@ -23,7 +23,7 @@ from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
 from entrypoints.http.connection import ReaderConnection
 from entrypoints.http.headers import target_header
-from entrypoints.http.protocol import DirectWriter
+from entrypoints.http.server.exchange import Exchange
 from ports.clock import Clock
 
 # One write of this size at most: the server then waits for the client before it takes the next (S11).
@@ -115,7 +115,7 @@ class StreamResponse(EventSourceResponse):
         self._sending = False
         self._started = False
         self._resumable = True
-        self._direct: DirectWriter | None = None
+        self._direct: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -186,7 +186,7 @@ async def test_parameters_of_dialects_17_9_14() -> None:
 
 
 @pytest.mark.parametrize(
-    "event_id", ["x", "-1", "abc-", "abc--1", "abc-01", "ABC-1", "abc-1\t2", "é-1", "a" * 10_000, "abc-1" * 9]
+    "event_id", ["x", "-1", "abc-", "abc--1", "abc-01", "ABC-1", "abc-1\t2", "é-1", "a" * 7_000, "abc-1" * 9]
 )
 async def test_event_ids_that_never_were_31(event_id: str) -> None:
     async with running(llm={"demo": demo()}) as service:

@@ -5,10 +5,10 @@ import logging
 from typing import Any, cast
 
 import pytest
+from entrypoints.http.protocol import DirectWriter
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from entrypoints.http.protocol import DirectWriter
 from entrypoints.http.sse import stock_headers, stock_lines
 
 MEDIA_TYPE = "text/event-stream; charset=utf-8"

@@ -15,7 +15,7 @@ from domain.delta import Delta
 from domain.model import CacheStatus, Complete, Event, Failed, Lease, StreamInfo
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
-from entrypoints.http.protocol import DIRECT
+from entrypoints.http.server.exchange import DIRECT
 from entrypoints.http.sse import Encoder, OpenStreams, StreamResponse
 from entrypoints.wire.native import NativeEncoder
 from entrypoints.wire.openai import OpenAIEncoder
