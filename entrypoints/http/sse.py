@@ -237,8 +237,9 @@ class StreamResponse(EventSourceResponse):
 
 @lru_cache(maxsize=8)
 def stock_headers(media_type: str) -> list[tuple[bytes, bytes]]:
-    """The headers of every event stream, as sse-starlette has them."""
-    return EventSourceResponse(iter(()), media_type=media_type).raw_headers
+    """The headers of every event stream, as sse-starlette has them, but for the connection's: that is the server's."""
+    given = EventSourceResponse(iter(()), media_type=media_type).raw_headers
+    return [header for header in given if header[0] != b"connection"]
 
 
 @lru_cache(maxsize=8)

@@ -61,7 +61,9 @@ class _Headers:
         self.special: dict[bytes, bytes] = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name, value = name.lower(), value.rstrip(b" \t")
+        name = name.lower()
+        if value[-1:] in b" \t":
+            value = value.rstrip(b" \t")
         self.all.append((name, value))
         if name in _SPECIAL:
             before = self.special.get(name)
@@ -90,7 +92,8 @@ def parse_head(data: bytes, limits: ConnectionLimits) -> Head:
     special = headers.special
     if not _HOST.fullmatch(special.get(b"host", b"")):
         raise _bad("One valid Host header is required.")
-    options = {option.strip() for option in special.get(b"connection", b"").lower().split(b",")}
+    connection = special.get(b"connection")
+    options = () if connection is None else [option.strip() for option in connection.lower().split(b",")]
     if b"upgrade" in options and b"websocket" in special.get(b"upgrade", b"").lower():
         # Any other upgrade that is offered may be ignored (RFC 9110, 7.8); a WebSocket's client would wait for it.
         text = "WebSockets are not served here; streams are Server-Sent Events."
@@ -106,7 +109,7 @@ def parse_head(data: bytes, limits: ConnectionLimits) -> Head:
         headers.all,
         _length(special, minor),
         minor == b"1" and b"close" not in options,
-        minor == b"1" and special.get(b"expect", b"").lower() == b"100-continue",
+        b"expect" in special and minor == b"1" and special[b"expect"].lower() == b"100-continue",
     )
 
 

@@ -71,8 +71,8 @@ class HttpProtocol(asyncio.Protocol, Link):
     """Created by `Connections.accept`, for each connection. A second request begins when the first is answered."""
 
     __slots__ = (
-        "_app", "_backlog", "_body", "_buffer", "_client", "_connections", "_drain", "_exchange", "_lingered", "_phase",
-        "_reused", "_server", "_state", "_unsent", "_unsent_at",
+        "_app", "_backlog", "_body", "_buffer", "_client", "_connections", "_drain", "_exchange", "_lingered", "_loop",
+        "_phase", "_reused", "_server", "_state", "_unsent", "_unsent_at",
         "address", "deadline", "read_paused", "transport", "write_paused",
     )  # fmt: skip
 
@@ -100,6 +100,7 @@ class HttpProtocol(asyncio.Protocol, Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         self.transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()  # asked once: each time, it is a system call
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
         self._server = (str(own[0]), int(own[1])) if isinstance(own, tuple) else None
@@ -156,7 +157,7 @@ class HttpProtocol(asyncio.Protocol, Link):
     async def drained(self) -> None:
         """Returns once the client takes more, or has gone. `look` sees to it that this comes."""
         if self.write_paused:
-            self._drain = asyncio.get_running_loop().create_future()
+            self._drain = self._loop.create_future()
             try:
                 await self._drain
             finally:
@@ -237,7 +238,7 @@ class HttpProtocol(asyncio.Protocol, Link):
             "headers": head.headers,
             "extensions": {DIRECT: exchange},
         }
-        task = asyncio.get_running_loop().create_task(exchange.run(self._app, scope))
+        task = self._loop.create_task(exchange.run(self._app, scope))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
         task.add_done_callback(_report)
@@ -253,7 +254,7 @@ class HttpProtocol(asyncio.Protocol, Link):
             # Many small chunks: the rest of them after the others had their turn, and nothing is added meanwhile.
             self._backlog = True
             self._pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_backlog)
+            self._loop.call_soon(self._read_backlog)
         elif exchange.unread > self._connections.limits.buffer_bytes:
             self._pause_reading()
         else:
