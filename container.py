@@ -29,6 +29,7 @@ from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
 from adapters.observability.recording import metrics_registry_of, recorder_of, tracing_of
 from adapters.observability.redis_state import log_redis_state
+from adapters.observability.refusals import LoggedRefusals
 from adapters.observability.watchdog import LoopWatchdog
 from adapters.providers.capabilities import capabilities_by
 from adapters.redis.breaker_board import RedisBreakerBoard
@@ -257,6 +258,7 @@ class Container(containers.DeclarativeContainer):
     metrics_registry = providers.Singleton(metrics_registry_of)
     tracing = providers.Singleton(tracing_of, settings, clock)
     recorder = providers.Singleton(recorder_of, settings, metrics_registry, tracing)
+    refusals = providers.Singleton(LoggedRefusals, metrics_registry, clock)
     tracker = providers.Singleton(
         ExecutionTracker,
         clock,

@@ -12,6 +12,7 @@ from container import Container
 from entrypoints.http.app import create_app
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
+from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
 from entrypoints.lifecycle import begin, running
@@ -46,6 +47,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
     edge = Edge(
         streams,
         container.tracker(),
+        ErrorResponses(container.refusals()),
         retention=int(settings.stream.retention),
         native_grace=NATIVE_GRACE if grace is None else grace,
         openai_grace=0.0 if grace is None else grace,

@@ -1,6 +1,6 @@
 """The FastAPI application, put together from services that are given to it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -14,8 +14,9 @@ from domain.services.generations import failed
 from domain.services.refusals import refusal
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, thread_id
+from entrypoints.http.doors import DIALECTS, door_of
 from entrypoints.http.edge import Edge
-from entrypoints.http.errors import error_response
+from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.execution_routes import execution_router
 from entrypoints.http.express import ExpressApp
 from entrypoints.http.headers import limit_headers, openai_limit_headers
@@ -24,7 +25,7 @@ from entrypoints.http.metrics_routes import metrics_router
 from entrypoints.http.native_routes import native_router
 from entrypoints.http.openai_routes import openai_router
 
-NATIVE_PATHS = ("/v1/streams", "/v1/threads", "/v1/stages", "/v1/providers")
+Answer = Callable[[Request, Exception], Awaitable[Response]]
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -61,48 +62,48 @@ def create_app(
     app.include_router(providers)
     app.include_router(health_router(service, trouble, blocked, broken))
     app.include_router(metrics_router(metrics))
-    app.add_exception_handler(SSEBaseError, _answer_error)
-    app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.add_exception_handler(Exception, _answer_defect)
+    for kind, answer in _answers(edge.errors).items():
+        app.add_exception_handler(kind, answer)
     app.shorten(openai, "/v1/chat/completions")
     app.shorten(native, "/v1/streams")
     return app
 
 
-def dialect_of(request: Request) -> Dialect:
-    """Whose error object a path gets."""
-    return Dialect.NATIVE if request.scope["path"].startswith(NATIVE_PATHS) else Dialect.OPENAI
+def _answers(errors: ErrorResponses) -> dict[type[Exception], Answer]:
+    """What becomes of each kind of exception that a route raises."""
 
+    async def answer_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, SSEBaseError):
+            raise error
+        door, more = door_of(request.scope["path"]), {}
+        if isinstance(error, RateLimitError):
+            verdict = refusal(error.details)
+            more = limit_headers(verdict)
+            if DIALECTS[door] is Dialect.OPENAI:
+                more |= openai_limit_headers(verdict)
+        return errors.response(failed(error), door, thread_id(request), more)
 
-async def _answer_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, SSEBaseError):
-        raise error
-    dialect, more = dialect_of(request), {}
-    if isinstance(error, RateLimitError):
-        verdict = refusal(error.details)
-        more = limit_headers(verdict)
-        if dialect is Dialect.OPENAI:
-            more |= openai_limit_headers(verdict)
-    return error_response(failed(error), dialect, thread_id(request), more)
+    async def answer_http_error(request: Request, error: Exception) -> Response:
+        """What Starlette itself refuses: no such path, no such method."""
+        if not isinstance(error, HTTPException):
+            raise error
+        code = _HTTP_CODES.get(error.status_code, RequestValidationError.code)
+        failure = Failed(code, str(error.detail), retryable=False)
+        door, more = door_of(request.scope["path"]), error.headers or {}
+        return errors.response(failure, door, thread_id(request), more, status=error.status_code)
 
+    async def answer_nobody(_request: Request, _error: Exception) -> Response:
+        """The client left while it was sending: whatever is answered, nobody reads it."""
+        return Response(status_code=499)
 
-async def _answer_http_error(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: no such path, no such method."""
-    if not isinstance(error, HTTPException):
-        raise error
-    code = _HTTP_CODES.get(error.status_code, RequestValidationError.code)
-    failure = Failed(code, str(error.detail), retryable=False)
-    more = error.headers or {}
-    return error_response(failure, dialect_of(request), thread_id(request), more, status=error.status_code)
+    async def answer_defect(request: Request, _error: Exception) -> Response:
+        """A defect of ours. Starlette raises it again for the log; the caller learns nothing of it."""
+        failure = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
+        return errors.response(failure, door_of(request.scope["path"]), thread_id(request))
 
-
-async def _answer_nobody(_request: Request, _error: Exception) -> Response:
-    """The client left while it was sending: whatever is answered, nobody reads it."""
-    return Response(status_code=499)
-
-
-async def _answer_defect(request: Request, _error: Exception) -> Response:
-    """A defect of ours. Starlette raises it again for the log; the caller learns nothing of it."""
-    failure = Failed(SSEBaseError.code, "Something went wrong on our side.", retryable=True)
-    return error_response(failure, dialect_of(request), thread_id(request))
+    return {
+        SSEBaseError: answer_error,
+        HTTPException: answer_http_error,
+        ClientDisconnect: answer_nobody,
+        Exception: answer_defect,
+    }

@@ -1,9 +1,11 @@
-"""What all doors share: the open responses, the headers of a stream, the defaults of each dialect."""
+"""What all doors share: the open responses, the answers to what is refused, the headers of a stream, the defaults of
+each dialect."""
 
 from dataclasses import dataclass
 
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.streams import Attachment
+from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.headers import stream_headers
 from entrypoints.http.sse import OpenStreams
 
@@ -14,6 +16,7 @@ class Edge:
 
     streams: OpenStreams
     tracker: ExecutionTracker
+    errors: ErrorResponses
     retention: int
     native_grace: float
     openai_grace: float

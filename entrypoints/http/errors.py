@@ -11,9 +11,11 @@ from domain import errors
 from domain.delta import Dialect
 from domain.errors import SSEBaseError
 from domain.model import Failed, JsonObject
+from entrypoints.http.doors import DIALECTS
 from entrypoints.wire import json_text
 from entrypoints.wire.native import problem
 from entrypoints.wire.openai import error_object
+from ports.refusals import Door, Refusals
 
 
 class Row(NamedTuple):
@@ -90,34 +92,45 @@ def family(root: type[SSEBaseError]) -> Iterator[type[SSEBaseError]]:
 BY_CODE: dict[str, Row] = {cls.code: row for cls, row in TABLE.items()}
 
 
-def error_response(
-    failed: Failed,
-    dialect: Dialect,
-    thread_id: str,
-    more: Mapping[str, str] = MappingProxyType({}),
-    *,
-    status: int | None = None,
-) -> Response:
-    """The answer to a request that failed before its stream began, in the caller's dialect, with `more` headers.
+class ErrorResponses:
+    """Makes the answers to requests that failed before their stream began, and tells `refusals` of each (G9)."""
 
-    `status` is for errors that have no class of ours and no row: what the framework itself refuses.
-    """
-    row = BY_CODE.get(failed.code, TABLE[SSEBaseError]) if status is None else Row(status, INVALID)
-    headers = {"X-Thread-ID": thread_id, "X-Should-Retry": "true" if failed.retryable else "false", **more}
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+
+    def response(
+        self,
+        failed: Failed,
+        door: Door,
+        thread_id: str,
+        more: Mapping[str, str] = MappingProxyType({}),
+        *,
+        status: int | None = None,
+    ) -> Response:
+        """The answer in the dialect of the door, with `more` headers.
+
+        `status` is for errors that have no class of ours and no row: what the framework itself refuses.
+        """
+        row = BY_CODE.get(failed.code, TABLE[SSEBaseError]) if status is None else Row(status, INVALID)
+        self._refusals.refuse(door, failed.code, row.status)
+        headers = {**_headers(failed, row, thread_id), **more}
+        if DIALECTS[door] is Dialect.OPENAI:
+            headers["X-Request-ID"] = thread_id
+            body = json_text.dumps(error_object(failed.code, failed.message, failed.param, row.kind))
+            return Response(body, row.status, headers, "application/json")
+        extra: JsonObject = {"retryable": failed.retryable, "thread_id": thread_id}
+        if failed.param is not None:
+            extra["param"] = failed.param
+        text = problem(row.status, failed.code, HTTPStatus(row.status).phrase, failed.message, extra)
+        return Response(text, row.status, headers, "application/problem+json")
+
+
+def _headers(failed: Failed, row: Row, thread_id: str) -> dict[str, str]:
+    headers = {"X-Thread-ID": thread_id, "X-Should-Retry": "true" if failed.retryable else "false"}
     if failed.retry_after is not None:
         headers["Retry-After"] = str(max(1, -int(-failed.retry_after // 1)))
     if row.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if row.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         headers["Connection"] = "close"
-    if dialect is Dialect.OPENAI:
-        headers["X-Request-ID"] = thread_id
-        body = json_text.dumps(error_object(failed.code, failed.message, failed.param, row.kind))
-        return Response(body, row.status, headers, "application/json")
-    extra: JsonObject = {"retryable": failed.retryable, "thread_id": thread_id}
-    if failed.param is not None:
-        extra["param"] = failed.param
-    title = HTTPStatus(row.status).phrase
-    return Response(
-        problem(row.status, failed.code, title, failed.message, extra), row.status, headers, "application/problem+json"
-    )
+    return headers

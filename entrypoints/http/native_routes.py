@@ -17,7 +17,6 @@ from domain.services.generations import failed
 from domain.services.streams import Attachment, StreamService
 from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id
 from entrypoints.http.edge import Edge
-from entrypoints.http.errors import error_response
 from entrypoints.http.sse import RETRY_MS, Encoder, StreamResponse
 from entrypoints.wire import json_text
 from entrypoints.wire.native import (
@@ -29,6 +28,7 @@ from entrypoints.wire.native import (
     retry_block,
 )
 from entrypoints.wire.openai import OpenAIEncoder
+from ports.refusals import Door
 
 
 def native_router(service: StreamService, contexts: RequestContexts, edge: Edge) -> APIRouter:
@@ -52,7 +52,7 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
             return Response(body, 202, headers, "application/json")
 
         def error(failure: Failed) -> Response:
-            return error_response(failure, Dialect.NATIVE, thread)
+            return edge.errors.response(failure, Door.NATIVE, thread)
 
         headers["Content-Location"] = location
         return StreamResponse(edge.streams, attachment, NativeEncoder(attachment.info), headers, error=error)

@@ -8,7 +8,6 @@ from domain.model import Failed
 from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, read_body, thread_id
 from entrypoints.http.edge import Edge
-from entrypoints.http.errors import error_response
 from entrypoints.http.headers import openai_limit_headers
 from entrypoints.http.plain import PlainResponse
 from entrypoints.http.sse import StreamResponse
@@ -16,6 +15,7 @@ from entrypoints.wire import json_text
 from entrypoints.wire.openai import OpenAIEncoder, decode_chat, models_object
 from entrypoints.wire.openai_plain import CompletionAssembler
 from entrypoints.wire.written_answers import WrittenAnswers
+from ports.refusals import Door
 
 
 def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge) -> APIRouter:
@@ -32,7 +32,7 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         attachment = await service.open(call.request, context)
 
         def error(failed: Failed) -> Response:
-            return error_response(failed, Dialect.OPENAI, thread)
+            return edge.errors.response(failed, Door.CHAT, thread)
 
         headers = edge.headers(attachment, thread)
         headers["X-Request-ID"] = thread

@@ -6,8 +6,10 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from adapters.memory.manual_clock import ManualClock
 from adapters.observability.gauges import GAUGES
 from adapters.observability.metrics import PrometheusRecorder
+from adapters.observability.refusals import LoggedRefusals
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -15,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 def expected_rows() -> list[str]:
     registry = CollectorRegistry()
     PrometheusRecorder(registry, (), ())
+    LoggedRefusals(registry, ManualClock())
     rows = []
     for metric in registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)
