@@ -19,11 +19,10 @@ from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.clock import SystemClock
 from adapters.memory.dead_letters import MemoryDeadLetters
-from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
-from adapters.memory.unlimited import UnlimitedLimiter
+from adapters.observability.defects import PrometheusDefects
 from adapters.observability.exposition import DIRECTORY, ProcessExposition, WorkersExposition, shared_directory
 from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
@@ -35,12 +34,10 @@ from adapters.providers.capabilities import capabilities_by
 from adapters.redis.breaker_board import RedisBreakerBoard
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, Timing
-from adapters.redis.configured import client_of
+from adapters.redis.configured import client_of, limiter_of
 from adapters.redis.dead_letters import RedisDeadLetters
 from adapters.redis.fleet import RedisFleet
 from adapters.redis.keys import RedisApiKeys
-from adapters.redis.limiter import RedisLimiter
-from adapters.redis.limiter_lease import LeasingLimiter
 from adapters.redis.queue import RedisMessageQueue
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
@@ -72,12 +69,14 @@ from ports.breaker_board import BreakerBoard
 from ports.cache import Cache
 from ports.clock import Clock
 from ports.dead_letters import DeadLetters
+from ports.defects import Defects
 from ports.fleet import Fleet
 from ports.keys import ApiKey, ApiKeys
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 from ports.provider import Provider
 from ports.queue import MessageQueue
+from ports.refusals import Refusals
 from ports.slots import Slots
 from ports.stream_log import StreamLog
 
@@ -98,17 +97,6 @@ def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
     return {name: make() for name, make in bound.items()}
 
 
-def _limiter(settings: Settings, clock: Clock, client: RedisClient | None) -> Limiter:
-    limits = settings.rate_limit
-    if not limits.enabled:
-        return UnlimitedLimiter()
-    if client is None:
-        return MemoryLimiter(clock, settings.tiers)
-    if not limits.lease_requests:
-        return RedisLimiter(client, clock, settings.tiers, limits.outage, limits.replicas)
-    return LeasingLimiter(client, clock, settings.tiers, limits.outage, limits.replicas, limits.lease_requests)
-
-
 def _largest_entry(settings: Settings) -> int:
     return settings.cache.l1_max_bytes // L1_MAX_ENTRY_SHARE
 
@@ -122,13 +110,13 @@ def _tier_of(settings: Settings) -> Callable[[Caller], Tier]:
     return lambda caller: tiers[caller.tier]
 
 
-def _slots(settings: Settings, clock: Clock, client: RedisClient | None) -> Slots:
+def _slots(settings: Settings, clock: Clock, client: RedisClient | None, defects: Defects) -> Slots:
     total, tier = settings.stream.max_concurrent, _tier_of(settings)
 
     def per_caller(caller: Caller) -> int:
         return tier(caller).max_concurrent_streams
 
-    return MemorySlots(total, per_caller) if client is None else RedisSlots(client, clock, total, per_caller)
+    return MemorySlots(total, per_caller) if client is None else RedisSlots(client, clock, total, per_caller, defects)
 
 
 def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> MessageQueue:
@@ -138,7 +126,9 @@ def _queue(settings: Settings, client: RedisClient | None, log: StreamLog) -> Me
     return RedisMessageQueue(client, log.process, depth, line, settings.stream.max_concurrent, settings.queue.max_wait)
 
 
-def _permits(settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper) -> TargetPermits | None:
+def _permits(
+    settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper, defects: Defects
+) -> TargetPermits | None:
     if not settings.stream.adaptive_concurrency:
         return None
     queue, most = settings.queue, settings.stream.max_concurrent
@@ -146,7 +136,7 @@ def _permits(settings: Settings, clock: Clock, log: StreamLog, sweeper: Sweeper)
     def line() -> FairLine[WaitingCall]:
         return FairLine(queue.max_depth, _longest_line(settings))
 
-    return TargetPermits(clock, log, sweeper, line, _tier_of(settings), wait=queue.max_wait, most=most)
+    return TargetPermits(clock, log, sweeper, line, _tier_of(settings), wait=queue.max_wait, most=most, defects=defects)
 
 
 def _dead_letters(client: RedisClient | None) -> DeadLetters:
@@ -167,6 +157,7 @@ def _metrics(
     generations: Generations,
     tracker: ExecutionTracker,
     sweeper: Sweeper,
+    defects: Defects,
     *adapters: object,
 ) -> Callable[[], tuple[bytes, str]]:
     readings: dict[str, Callable[[], float]] = {
@@ -176,7 +167,7 @@ def _metrics(
     for adapter in adapters:
         if isinstance(adapter, Occupancy):
             readings |= adapter.occupancy()
-    gauges = GaugeCollector(readings, tracker.get_stage_statistics)
+    gauges = GaugeCollector(readings, tracker.get_stage_statistics, defects)
     directory = shared_directory(os.environ.get(DIRECTORY))
     if directory is None:
         return ProcessExposition(registry, gauges)
@@ -196,31 +187,41 @@ def _redis_timing(tracker: ExecutionTracker) -> Timing:
 
 
 def _connections(
-    settings: Settings, clock: Clock, sweeper: Sweeper, limits: ConnectionLimits, bounds: ConnectionBounds
+    settings: Settings,
+    clock: Clock,
+    sweeper: Sweeper,
+    limits: ConnectionLimits,
+    bounds: ConnectionBounds,
+    refusals: Refusals,
+    defects: Defects,
 ) -> Connections:
     def is_proxy(address: str) -> bool:
         return is_within(address, settings.access.proxies)
 
-    return Connections(clock, sweeper, limits, bounds, is_proxy, lambda code: None, lambda where, error: None)
+    return Connections(clock, sweeper, limits, bounds, is_proxy, refusals, defects)
 
 
 def _l2(client: RedisClient | None) -> Cache | None:
     return None if client is None else RedisCache(client, L2_MAX_ENTRY_BYTES)
 
 
-def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None) -> StreamLog:
+def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None, defects: Defects) -> StreamLog:
     retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
     if client is None:
-        return MemoryStreamLog(clock, retention, max_bytes=max_bytes)
-    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=settings.queue.max_wait)
+        return MemoryStreamLog(clock, retention, max_bytes=max_bytes, defects=defects)
+    wait = settings.queue.max_wait
+    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=wait, defects=defects)
 
 
-def _breaker_board(clock: Clock, client: RedisClient | None) -> BreakerBoard:
-    return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock)
+def _breaker_board(clock: Clock, client: RedisClient | None, defects: Defects) -> BreakerBoard:
+    return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock, defects)
 
 
-def _breakers(settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy) -> CircuitBreakers:
-    breakers = CircuitBreakers(clock, board, policy, settings.stream.first_event_timeout + PROBE_MARGIN)
+def _breakers(
+    settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
+) -> CircuitBreakers:
+    probe_seconds = settings.stream.first_event_timeout + PROBE_MARGIN
+    breakers = CircuitBreakers(clock, board, policy, probe_seconds, defects=defects)
     if isinstance(board, RedisBreakerBoard):
         board.ask(breakers.vouches)
     return breakers
@@ -235,12 +236,13 @@ def _fleet(
     limiter: Limiter,
     clock: Clock,
     ids: StreamIds,
+    defects: Defects,
 ) -> RedisFleet | None:
     if client is None or not (isinstance(log, RedisStreamLog) and isinstance(slots, RedisSlots)):
         return None
     if not (isinstance(board, RedisBreakerBoard) and isinstance(queue, RedisMessageQueue)):
         return None
-    return RedisFleet(client, log, slots, board, queue, limiter, clock, ids.adopt)
+    return RedisFleet(client, log, slots, board, queue, limiter, clock, ids.adopt, defects)
 
 
 def _signals(log: StreamLog) -> Fleet | None:
@@ -253,12 +255,13 @@ class Container(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
 
     clock = providers.Singleton(SystemClock)
-    sweeper = providers.Singleton(Sweeper, clock)
-    watchdog = providers.Singleton(LoopWatchdog)
     metrics_registry = providers.Singleton(metrics_registry_of)
+    defects = providers.Singleton(PrometheusDefects, metrics_registry)
+    sweeper = providers.Singleton(Sweeper, clock, defects=defects)
+    watchdog = providers.Singleton(LoopWatchdog, defects=defects)
     tracing = providers.Singleton(tracing_of, settings, clock)
-    recorder = providers.Singleton(recorder_of, settings, metrics_registry, tracing)
     refusals = providers.Singleton(LoggedRefusals, metrics_registry, clock)
+    recorder = providers.Singleton(recorder_of, settings, metrics_registry, tracing, defects)
     tracker = providers.Singleton(
         ExecutionTracker,
         clock,
@@ -278,22 +281,25 @@ class Container(containers.DeclarativeContainer):
         settings.provided.redis,
         providers.Callable(_redis_timing, tracker),
         providers.Object(log_redis_state),
+        defects,
     )
     l2_cache = providers.Singleton(_l2, redis_client)
     connection_limits = providers.Singleton(ConnectionLimits)
     connection_bounds = providers.Singleton(ConnectionBounds.within, providers.Callable(open_files))
-    connections = providers.Singleton(_connections, settings, clock, sweeper, connection_limits, connection_bounds)
-    stream_log = providers.Singleton(_stream_log, settings, clock, redis_client)
-    limiter = providers.Singleton(_limiter, settings, clock, redis_client)
-    slots = providers.Singleton(_slots, settings, clock, redis_client)
+    connections = providers.Singleton(
+        _connections, settings, clock, sweeper, connection_limits, connection_bounds, refusals, defects
+    )
+    stream_log = providers.Singleton(_stream_log, settings, clock, redis_client, defects)
+    limiter = providers.Singleton(limiter_of, settings, clock, redis_client, defects)
+    slots = providers.Singleton(_slots, settings, clock, redis_client, defects)
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
     dead_letters = providers.Singleton(_dead_letters, redis_client)
-    breaker_board = providers.Singleton(_breaker_board, clock, redis_client)
+    breaker_board = providers.Singleton(_breaker_board, clock, redis_client, defects)
     llm_providers = providers.Singleton(_providers, settings, clock)
 
     callers = providers.Singleton(_callers, settings)
     api_keys = providers.Singleton(_api_keys, settings, redis_client)
-    key_refresh = providers.Singleton(KeyRefresh, clock, api_keys, callers, log_key_warning)
+    key_refresh = providers.Singleton(KeyRefresh, clock, api_keys, callers, log_key_warning, defects)
     stream_ids = providers.Singleton(StreamIds, providers.Callable(secrets.token_bytes, 32))
     answer_cache = providers.Singleton(
         AnswerCache,
@@ -307,6 +313,7 @@ class Container(containers.DeclarativeContainer):
         ),
         cache,
         l2_cache,
+        defects,
     )
     router = providers.Singleton(
         Router,
@@ -332,8 +339,9 @@ class Container(containers.DeclarativeContainer):
             minimum_calls=settings.provided.breaker.minimum_calls,
             recovery_timeout=settings.provided.breaker.recovery_timeout,
         ),
+        defects,
     )
-    permits = providers.Singleton(_permits, settings, clock, stream_log, sweeper)
+    permits = providers.Singleton(_permits, settings, clock, stream_log, sweeper, defects)
     attempts = providers.Singleton(
         Attempts,
         clock,
@@ -348,6 +356,7 @@ class Container(containers.DeclarativeContainer):
             total=settings.provided.stream.total_timeout,
         ),
         permits,
+        defects,
     )
     admission = providers.Singleton(
         Admission,
@@ -357,6 +366,7 @@ class Container(containers.DeclarativeContainer):
         queue,
         providers.Callable(_tier_of, settings),
         wait=settings.provided.queue.max_wait,
+        defects=defects,
     )
     generations = providers.Singleton(
         Generations,
@@ -370,6 +380,7 @@ class Container(containers.DeclarativeContainer):
         sweeper,
         dead_letters,
         providers.Callable(_signals, stream_log),
+        defects,
     )
     stream_service = providers.Singleton(
         StreamService,
@@ -383,6 +394,7 @@ class Container(containers.DeclarativeContainer):
         recorder,
         tracker,
         sweeper,
+        defects,
     )
     replay = providers.Singleton(
         Replay,
@@ -396,7 +408,7 @@ class Container(containers.DeclarativeContainer):
         grace=settings.provided.stream.total_timeout,
     )
     fleet = providers.Singleton(
-        _fleet, redis_client, stream_log, slots, breaker_board, queue, limiter, clock, stream_ids
+        _fleet, redis_client, stream_log, slots, breaker_board, queue, limiter, clock, stream_ids, defects
     )
     metrics = providers.Singleton(
         _metrics,
@@ -404,6 +416,7 @@ class Container(containers.DeclarativeContainer):
         generations,
         tracker,
         sweeper,
+        defects,
         slots,
         queue,
         stream_log,

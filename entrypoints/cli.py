@@ -18,17 +18,17 @@ from entrypoints.ask import ask
 from entrypoints.check import check
 from entrypoints.http.server.limits import raise_open_files
 from entrypoints.keys import add_keys_parser, run_keys
+from entrypoints.last_resort import LastResort
 from entrypoints.main import build_app
 from entrypoints.queue import add_queue_parser, run_queue
 from entrypoints.server import DrainingServer
+from entrypoints.signals import STOPPING, survive
 from entrypoints.worker import work
 from entrypoints.workers import listener, serve_workers
 
-STOPPING = (signal.SIGTERM, signal.SIGINT)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; the exit status: 0 done, 1 failed, 2 wrong configuration or usage."""
+    """Runs one command; the exit status: 0 done, 1 failed, 2 wrong configuration or usage, 70 ended by a defect."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "serve":
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    hangup = survive()
     configure_logging(settings.logging.level, settings.logging.format)
     raise_open_files()
     for warning in settings_warnings():
@@ -95,25 +96,30 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         drain_timeout=settings.stream.drain_timeout,
         connect=connect,
         parent=options.worker_of,
+        defects=container.defects(),
+        last_resort=LastResort(),
+        hangup=hangup,
     )
     for number in STOPPING:  # uvicorn puts back what it finds: a signal between its end and ours would end us by itself
         signal.signal(number, server.handle_exit)
     server.run([listener(options.host, options.port)] if options.worker_of else None)
-    return 0
+    return server.status
 
 
 def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
     if not settings.redis.enabled:
         raise ConfigurationError("--workers: more than one process is a fleet, which is in Redis; REDIS_URL is not set")
+    hangup = survive()
     configure_logging(settings.logging.level, settings.logging.format)
     arguments = ["--allow-anonymous"] if options.allow_anonymous else []
-    return asyncio.run(serve_workers(options.workers, options.host, options.port, arguments))
+    drain_timeout = settings.stream.drain_timeout
+    return asyncio.run(serve_workers(options.workers, options.host, options.port, arguments, drain_timeout, hangup))
 
 
 def _work(settings: Settings) -> int:
+    hangup = survive()
     configure_logging(settings.logging.level, settings.logging.format)
-    uvloop.run(work(Container(settings=settings), settings.stream.drain_timeout))
-    return 0
+    return uvloop.run(work(Container(settings=settings), settings.stream.drain_timeout, LastResort(), hangup))
 
 
 def _gone(status: int) -> int:

@@ -1,6 +1,5 @@
 """The application: the container's services behind the doors."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,13 +8,15 @@ from fastapi import FastAPI
 from adapters.observability.logging import configure_logging
 from adapters.settings import get_settings
 from container import Container
+from domain.part import Part
 from entrypoints.http.app import create_app
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
-from entrypoints.lifecycle import begin, running
+from entrypoints.lifecycle import running
+from ports.defects import Where
 
 NATIVE_GRACE = 30.0
 HOLD_SECONDS = 10.0
@@ -54,20 +55,17 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         started_at=int(clock.time()),
     )
 
-    fleet, watchdog = container.fleet(), container.watchdog()
-    beside: list[asyncio.Task[None]] = []
+    fleet, watchdog, defects = container.fleet(), container.watchdog(), container.defects()
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with running(container) as tasks:
+        async with running(container):
             await container.key_refresh().refresh()
-            refreshing = begin(container.key_refresh().run(), "key refresh")
-            beside[:] = [*tasks, refreshing]
+            refreshing = Part(container.key_refresh().run(), Where.KEY_REFRESH, defects)
             try:
                 yield
             finally:
-                refreshing.cancel()  # before the client that it reads with
-                await asyncio.gather(refreshing, return_exceptions=True)
+                await refreshing.aclose()  # before the client that it reads with
 
     contexts = RequestContexts(
         container.callers(),
@@ -84,7 +82,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         container.metrics(),
         (lambda: None) if fleet is None else (lambda: fleet.trouble),
         lambda: watchdog.blocked,
-        lambda: next((task.get_name() for task in beside if task.done()), None),
+        lambda: defects.broken,
         providers_router(
             container.breakers(),
             contexts,

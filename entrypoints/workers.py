@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from adapters.observability.exposition import DIRECTORY
 from adapters.observability.logging import get_logger
+from entrypoints.last_resort import GRACE_SECONDS, KERNEL_SECONDS
+from entrypoints.signals import STOPPING, Hangup
 
 RESTART_SECONDS = 1.0
 MISCONFIGURED = 2
@@ -32,31 +34,47 @@ def listener(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def serve_workers(count: int, host: str, port: int, arguments: Sequence[str]) -> int:
-    """Runs `headgate serve` with these `arguments` in `count` processes until a signal, which each of them is sent.
+async def serve_workers(
+    count: int, host: str, port: int, arguments: Sequence[str], drain_timeout: float, hangup: Hangup
+) -> int:
+    """Runs `headgate serve` with these `arguments` in `count` processes until a signal, which each of them is sent. One
+    that is still there when its own last resort should have ended it is killed.
 
     Returns the greatest exit status. Raises `OSError` if the address cannot be had.
     """
     with contextlib.closing(listener(host, port)) as reserved, _shared_metrics() as environ:
         own = ("--host", host, "--port", str(reserved.getsockname()[1]), "--worker-of", str(os.getpid()))
-        workers = _Workers((sys.executable, "-m", "entrypoints", "serve", *arguments, *own), environ)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, workers.signal, number)
+        workers = _Workers((sys.executable, "-m", "entrypoints", "serve", *arguments, *own), environ, drain_timeout)
+        loop = asyncio.get_running_loop()
+        for number in STOPPING:
+            loop.add_signal_handler(number, workers.signal, number)
+
+        def hung_up() -> None:
+            hangup.handle()
+            hangup.look()
+
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
         return max(await asyncio.gather(*(workers.keep_one() for _ in range(count))))
 
 
 class _Workers:
     """The processes. In sessions of their own: what a terminal sends to all, each would get twice."""
 
-    def __init__(self, command: Sequence[str], environ: dict[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environ: dict[str, str], drain_timeout: float) -> None:
+        self._drain_timeout = drain_timeout
         self._command = command
         self._environ = environ
         self._running: set[Process] = set()
         self._stopping = asyncio.Event()
 
     def signal(self, number: int) -> None:
-        """Sends it to all; none is started again after this."""
+        """Sends it to all; none is started again after this, and none is there when its time is over."""
+        left = 0.0 if self._stopping.is_set() else self._drain_timeout
         self._stopping.set()
+        self._send(number)
+        asyncio.get_running_loop().call_later(left + GRACE_SECONDS + KERNEL_SECONDS, self._send, signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
         for process in self._running:
             with contextlib.suppress(ProcessLookupError):  # it has ended, and keep_one is about to hear of it
                 process.send_signal(number)

@@ -38,7 +38,8 @@ class Reader(Protocol):
         then it is the batch's `events`, not to be changed. None after a nudge, a `close`, or the end.
 
         While it waits, `take` is offered each batch in the moment in which it is there, without a task being woken; it
-        must be quick and never raise. What it declines by False, `read` returns, and so it does with the last batch of
+        must be quick. If it raises, this reader has ended and `read` raises `ReaderDefectError`; nobody else is
+        disturbed. What it declines by False, `read` returns, and so it does with the last batch of
         a stream and with whatever comes while the stream is not `resumable`. Only one task reads at a time. Raises
         `StreamNotResumableError` if the log was lost meanwhile.
         """

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from domain.delta import Shape
-from domain.errors import StreamNotResumableError
+from domain.errors import ReaderDefectError, StreamNotResumableError
 from domain.events import Answer, Events
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
 from domain.weight import weight
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Where
 from ports.stream_log import Reader
 
 MAX_READ = 256
@@ -21,11 +22,24 @@ _new_batch = tuple.__new__  # without the frame of a NamedTuple's own
 class MemoryStream:
     """The events of one stream, and who waits for more. Changed by its log alone."""
 
-    __slots__ = ("closed", "events", "expires_at", "info", "key", "lost", "resumable", "shape", "size", "waiting")
+    __slots__ = (
+        "closed",
+        "defects",
+        "events",
+        "expires_at",
+        "info",
+        "key",
+        "lost",
+        "resumable",
+        "shape",
+        "size",
+        "waiting",
+    )
 
-    def __init__(self, info: StreamInfo, key: str | None) -> None:
+    def __init__(self, info: StreamInfo, key: str | None, defects: Defects = LOGGED_DEFECTS) -> None:
         self.info = info
         self.key = key
+        self.defects = defects
         self.size = 0
         self.shape: Shape | None = None
         """That of the last delta."""
@@ -39,12 +53,21 @@ class MemoryStream:
         self.waiting: dict[MemoryReader, None] = {}
 
     def wake(self, news: Events[Event]) -> None:
-        """Hands the readers that wait what has just been added, or lets them look again if that is nothing."""
+        """Hands the readers that wait what has just been added, or lets them look again if that is nothing.
+
+        Whoever appends stands above this call, and behind it in the row are the other readers: what a reader's callback
+        raises ends that reader alone (G1).
+        """
         count = len(news.kinds)
         batch = _new_batch(Batch, (len(self.events.kinds) - count, news))
         for reader in tuple(self.waiting):
-            if not reader.take_on(batch, count):
+            try:
+                if not reader.take_on(batch, count):
+                    self.waiting.pop(reader, None)
+            except CALLBACK_ERRORS as error:
                 self.waiting.pop(reader, None)
+                reader.fail(error)
+                self.defects.report(Where.READER, error)
 
 
 class MemoryReader(Reader):
@@ -132,6 +155,16 @@ class MemoryReader(Reader):
             return True
         waiter.set_result(None)
         return False
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the reader: its callback has raised `error`, and nobody knows what of the batch its client has had. The
+        `read` that waits raises. The stream itself calls it."""
+        self._closed = True
+        if self._waiter is not None and not self._waiter.done():
+            text = f"The reader of this stream ended by a {type(error).__name__}."
+            ended = ReaderDefectError(text, thread_id=self.info.thread_id)
+            ended.__cause__ = error
+            self._waiter.set_exception(ended)
 
     def nudge(self) -> None:
         """Makes the `read` that waits return None, or else the next one that would have to wait.

@@ -10,6 +10,7 @@ from domain.errors import StreamNotResumableError
 from domain.events import Answer, Events, columns
 from domain.model import TERMINAL, Event, Lease, Position, StreamInfo
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects
 from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog
 
@@ -21,13 +22,20 @@ class MemoryStreamLog(StreamLog, Occupancy):
     """Streams in this process, kept for `retention` seconds after their end and `max_bytes` in all."""
 
     def __init__(
-        self, clock: Clock, retention: float = 600.0, *, max_bytes: int, max_stream_bytes: int = 16 * 1024 * 1024
+        self,
+        clock: Clock,
+        retention: float = 600.0,
+        *,
+        max_bytes: int,
+        max_stream_bytes: int = 16 * 1024 * 1024,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._store = StreamStore[MemoryStream](clock, retention, max_bytes, max_stream_bytes)
 
     async def open(self, info: StreamInfo) -> Lease:
         """Begins a stream. Raises `StreamLogFullError`."""
-        self._store.add(MemoryStream(info, None))
+        self._store.add(MemoryStream(info, None, self._defects))
         return Lease(info.stream_id, FENCE)
 
     async def open_shared(self, info: StreamInfo, key: str) -> Lease | StreamInfo:
@@ -35,7 +43,7 @@ class MemoryStreamLog(StreamLog, Occupancy):
         holder = self._store.holder(key)
         if holder is not None:
             return holder.info
-        self._store.add(MemoryStream(info, key))
+        self._store.add(MemoryStream(info, key, self._defects))
         return Lease(info.stream_id, FENCE)
 
     def append(self, lease: Lease, events: Sequence[Event]) -> None:

@@ -57,8 +57,10 @@ class WorkersExposition:
         return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def _publish_again(self) -> None:
-        self._publish()
-        self._alarm(PUBLISH_SECONDS, self._publish_again)
+        try:
+            self._publish()
+        finally:  # a disk that is full now may have room then
+            self._alarm(PUBLISH_SECONDS, self._publish_again)
 
     def _publish(self) -> None:
         for family in self._collector.collect():

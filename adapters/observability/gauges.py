@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple, Protocol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
+
 Reading = Callable[[], float]
-"""Gives a value now. Called from any thread, so it must only look; it must not raise."""
+"""Gives a value now. Called from any thread, so it must only look. If it raises, the gauge is left out."""
 
 
 class StageStatistics(Protocol):
@@ -77,18 +79,27 @@ GAUGES: Mapping[str, GaugeRow] = MappingProxyType(
 
 
 class GaugeCollector(Collector):
-    """Reads the gauges of this process. `readings` are by the names in GAUGES, those of the stages apart."""
+    """Reads the gauges of this process. `readings` are by the names in GAUGES, those of the stages apart.
+
+    One that raises is reported and left out: the scrape is how the others are seen just then.
+    """
 
     def __init__(
-        self, readings: Mapping[str, Reading], stages: Callable[[], Iterable[StageStatistics]] = tuple
+        self,
+        readings: Mapping[str, Reading],
+        stages: Callable[[], Iterable[StageStatistics]] = tuple,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._wall = Wall(defects, Where.GAUGE)
         self._readings = {name: (GAUGES[name], read) for name, read in readings.items()}
         self._stages = stages
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """One family for each gauge."""
         for name, (row, read) in self._readings.items():
-            yield GaugeMetricFamily(name, row.help, read())
+            with self._wall:
+                value = float(read())
+                yield GaugeMetricFamily(name, row.help, value)
         seconds = GaugeMetricFamily(STAGE_SECONDS, GAUGES[STAGE_SECONDS].help, labels=GAUGES[STAGE_SECONDS].labels)
         count = GaugeMetricFamily(STAGE_COUNT, GAUGES[STAGE_COUNT].help, labels=GAUGES[STAGE_COUNT].labels)
         for one in self._stages():

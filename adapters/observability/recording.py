@@ -12,6 +12,7 @@ from adapters.observability.recorders import FanOutRecorder
 from adapters.observability.tracing_setup import TracingRecorder, tracing_recorder
 from adapters.settings import Settings
 from ports.clock import Clock
+from ports.defects import Defects
 from ports.recorder import Recorder
 
 
@@ -27,7 +28,9 @@ def tracing_of(settings: Settings, clock: Clock) -> TracingRecorder | None:
     return tracing_recorder(os.environ, clock, {name: host for name, host in urls.items() if host})
 
 
-def recorder_of(settings: Settings, registry: CollectorRegistry, tracing: Recorder | None) -> Recorder:
+def recorder_of(
+    settings: Settings, registry: CollectorRegistry, tracing: Recorder | None, defects: Defects
+) -> Recorder:
     """All that a finished request is told to: the log, the metrics, and traces if there are any."""
     recorders = [StructlogRecorder(), PrometheusRecorder(registry, settings.routes, set(settings.routed))]
-    return FanOutRecorder(recorders if tracing is None else [*recorders, tracing])
+    return FanOutRecorder(recorders if tracing is None else [*recorders, tracing], defects)

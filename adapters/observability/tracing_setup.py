@@ -48,6 +48,6 @@ def tracing_recorder(environ: Mapping[str, str], clock: Clock, addresses: Mappin
         ) from error
     # The environment has the last word: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES.
     resource = Resource({"service.name": "headgate"}).merge(OTELResourceDetector().detect())
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)  # `close` is called, with a deadline
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return OpenTelemetryRecorder(provider, clock, addresses)

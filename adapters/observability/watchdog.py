@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from adapters.observability.logging import get_logger
+from ports.defects import LOGGED_DEFECTS, Defects, Where
 from ports.occupancy import Occupancy
 
 LOOK_SECONDS = 0.25
@@ -24,10 +25,12 @@ class LoopWatchdog(Occupancy):
     """Watches the event loop that it was entered in, until it is left.
 
     It can only look where Python lets another thread run: what holds the interpreter's lock all the while (a regular
-    expression that goes astray) is seen by the lag of the sweeper alone.
+    expression that goes astray) is seen by the lag of the sweeper alone. Its thread ends by a defect of its own with
+    the process: nobody would say any more that the loop is blocked.
     """
 
-    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, look_seconds: float = LOOK_SECONDS, defects: Defects = LOGGED_DEFECTS) -> None:
+        self._defects = defects
         self.blocked = False
         """From the moment a block is noticed until the loop has gone on for a second. Read from any thread."""
         self._look_seconds = look_seconds
@@ -72,8 +75,11 @@ class LoopWatchdog(Occupancy):
         self._loop.call_soon_threadsafe(self._beat)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._look_seconds):
-            self.look()
+        try:
+            while not self._stop.wait(self._look_seconds):
+                self.look()
+        except Exception as error:  # noqa: BLE001 - a thread that dies tells nobody else
+            self._defects.fail(Where.WATCHDOG, error)
 
     def _beat(self) -> None:
         self._beaten = True
@@ -87,11 +93,11 @@ class LoopWatchdog(Occupancy):
             "the event loop is blocked",
             task=None if task is None else task.get_name(),
             coroutine=None if task is None else getattr(task.get_coro(), "__qualname__", None),
-            where=_places(frame),
+            where=places_of(frame),
         )
 
 
-def _places(frame: FrameType | None) -> list[str]:
+def places_of(frame: FrameType | None) -> list[str]:
     """Where a thread is, the innermost first: code, and nothing of what it works on."""
     places: list[str] = []
     while frame is not None and len(places) < FRAMES:

@@ -13,8 +13,10 @@ from adapters.redis.errors import RedisClientError
 from adapters.redis.probe_leases import SETTLING, STATES, Grant, RedisProbeLeases, encode_target
 from adapters.redis.script import Script
 from domain.model import OPENED_BY_HAND, BreakerState
+from domain.part import Part
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.occupancy import Occupancy
 
 VERSION = "headgate:{breakers}:version"
@@ -35,16 +37,21 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
     States are merged: a higher generation wins, and of one generation its closing. So it does not matter in which
     order, how often, or by whom Redis is told. Every process keeps all of it: without Redis each goes on with what it
     knows, and after a while grants its own probes (B6).
+
+    A look with a defect costs itself. If each has one, this process would never hear of a target that others have found
+    dead, or well: then it is broken.
     """
 
-    def __init__(self, client: RedisClient, clock: Clock) -> None:
+    def __init__(self, client: RedisClient, clock: Clock, defects: Defects = LOGGED_DEFECTS) -> None:
+        self._defects = defects
+        self._asking = Wall(defects, Where.BREAKERS)
         self._client = client
         self._clock = clock
         self._entries: dict[str, BreakerEntry] = {}
         self._open: set[str] = set()
         self._probes = RedisProbeLeases(client, clock)
         self._version = b""
-        self._polling: asyncio.Task[None] | None = None
+        self._polling: Part | None = None
         self._vouches: Callable[[str], bool] = lambda target: False
 
     def ask(self, vouches: Callable[[str], bool]) -> None:
@@ -54,13 +61,12 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
     async def start(self) -> None:
         """Hears what the fleet knows, and goes on listening."""
         await self.synchronise()
-        self._polling = asyncio.create_task(self._poll(), name="breaker board")
+        self._polling = Part.of_turns(self._poll, Where.BREAKERS, self._defects)
 
     async def aclose(self) -> None:
         """Listens no more."""
         if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+            await self._polling.aclose()
 
     def state(self, target: str) -> BreakerState | None:
         """The state as last heard; None too while the target does well here, or an objection stands."""
@@ -69,9 +75,15 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
             return None
         if entry.own or entry.state.reason == OPENED_BY_HAND:
             return entry.state
-        if self._vouches(target) or self._clock.monotonic() < entry.objected_until:
+        if self._is_well_here(target) or self._clock.monotonic() < entry.objected_until:
             return None
         return entry.state
+
+    def _is_well_here(self, target: str) -> bool:
+        """No, where those who are asked cannot tell: what others say counts then."""
+        with self._asking:
+            return self._vouches(target)
+        return False
 
     def open_targets(self) -> Collection[str]:
         """Those that are open here."""
@@ -112,9 +124,8 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         return {"headgate_open_breakers": self._open.__len__}
 
     async def _poll(self) -> None:
-        while True:
-            await self._clock.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 - jitter
-            await self.synchronise()
+        await self._clock.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 - jitter
+        await self.synchronise()
 
     async def synchronise(self) -> None:
         """Tells Redis what it does not know, and hears what others have told it."""
@@ -188,7 +199,7 @@ class RedisBreakerBoard(BreakerBoard, Occupancy):
         if entry.own or entry.state.reason == OPENED_BY_HAND:
             return False
         soon = self._clock.monotonic() + OBJECTION_SECONDS / 2
-        return entry.objected_until < soon and self._vouches(target)
+        return entry.objected_until < soon and self._is_well_here(target)
 
     async def _object(self, target: str) -> None:
         entry = self._entries.get(target)

@@ -20,6 +20,8 @@ from adapters.redis.health import Health, StateChanged
 from adapters.redis.resp import Argument, Reply, pack, server_facts
 from adapters.redis.script import Script
 from adapters.redis.sentinel import SentinelConnector
+from domain.part import Part
+from ports.defects import LOGGED_DEFECTS, Defects, Where
 
 HOT_SECONDS = 0.1
 """The deadline of a command on the path of a request."""
@@ -53,15 +55,17 @@ class RedisClient:
         pool_max: int = 200,
         max_commands: int = 10_000,
         max_bytes: int = 64 << 20,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
         self._timing = timing
-        self._health = Health(self._ping, self._went_down, self._came_up, changed)
-        self._pool = ConnectionPool(connector, pool_min, pool_max, self._connect_failed)
+        self._defects = defects
+        self._health = Health(self._ping, self._went_down, self._came_up, changed, defects)
+        self._pool = ConnectionPool(connector, pool_min, pool_max, self._connect_failed, defects)
         self._hot = self._lane(lambda: self._health.failure, POOL_WAIT_SECONDS, 1, 1_000, max_commands, max_bytes)
         self._bulk = self._lane(lambda: self._health.failure, POOL_WAIT_SECONDS, 4, 16, max_commands, max_bytes)
         self._probe = self._lane(lambda: None, PROBE_WAIT_SECONDS, 1, 1, 1, max_bytes)
         self._sentinels = connector if isinstance(connector, SentinelConnector) else None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch: Part | None = None
         self._stages: dict[str, str] = {}
         self._dropped_at = float("-inf")
         self.refusals: Counter[str] = Counter()
@@ -89,6 +93,7 @@ class RedisClient:
             failed=self._health.suspect,
             refused=self._refused,
             answered=self._answered,
+            defects=self._defects,
         )
 
     @property
@@ -132,16 +137,15 @@ class RedisClient:
         Commands fail before it. `failure` tells how it went.
         """
         if self._sentinels is not None and self._watch is None:
-            watch = self._sentinels.watch(lambda: self._pool.drop(at_once=False))
-            self._watch = asyncio.get_running_loop().create_task(watch)
+            watch = self._sentinels.watch(lambda: self._pool.drop(at_once=False), self._defects)
+            self._watch = Part(watch, Where.REDIS, self._defects)
         await self._health.start()
 
     async def aclose(self) -> None:
         """Ends all tasks and closes all connections; what waits fails."""
         await self._health.aclose()
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+            await self._watch.aclose()
         for lane in (self._hot, self._bulk, self._probe):
             await lane.aclose()
         await self._pool.aclose()

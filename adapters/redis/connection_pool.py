@@ -18,6 +18,7 @@ from adapters.redis.errors import (
     translated,
 )
 from adapters.redis.loop_time import HELD_SECONDS, LoopTime
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
 SURPLUS_SECONDS = 30.0
 """How long a connection above the minimum may be idle."""
@@ -51,7 +52,9 @@ class ConnectionPool:
         minimum: int,
         maximum: int,
         failed: Callable[[RedisClientError, bool], None],
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._wall = Wall(defects, Where.REDIS)
         self._connector = connector
         self._minimum = minimum
         self._maximum = maximum
@@ -60,7 +63,7 @@ class ConnectionPool:
         self._members: dict[RedisConnection, int] = {}  # connected; with the generation that they belong to
         self._idle: deque[_Idle] = deque()  # the one that was used last is last
         self._waiters: deque[_Waiter] = deque()
-        self._time = LoopTime(self._look)
+        self._time = LoopTime(self._look, defects)
         self._warming = -1  # the generation that is being filled up
         self._connecting = 0
         self._grow_after = 0.0
@@ -149,7 +152,7 @@ class ConnectionPool:
     def _refill(self) -> None:
         if self._kept and self._warming != self._generation and not self._closed and not self._paused():
             self._warming = self._generation
-            _own(self._warm(self._generation), self._opening)
+            self._own(self._warm(self._generation), self._opening)
 
     async def _warm(self, generation: int) -> None:
         try:
@@ -186,7 +189,7 @@ class ConnectionPool:
             and not self._closed
         ):
             self._connecting += 1
-            _own(self._connect(), self._opening)
+            self._own(self._connect(), self._opening)
 
     def _paused(self) -> bool:
         return bool(self._members) and asyncio.get_running_loop().time() < self._grow_after
@@ -249,7 +252,7 @@ class ConnectionPool:
 
     def _discard(self, connection: RedisConnection) -> None:
         if self._members.pop(connection, None) is not None:
-            _own(self._close(connection), self._closing)
+            self._own(self._close(connection), self._closing)
             if len(self._members) < self._minimum:
                 self._refill()
 
@@ -259,8 +262,13 @@ class ConnectionPool:
         with suppress(*VENDOR_ERRORS):  # closing a dead socket may fail; it is closed all the same
             await connection.disconnect(nowait=True)
 
+    def _own(self, work: Coroutine[None, None, object], tasks: set[asyncio.Task[object]]) -> None:
+        """In a task that never raises: nobody waits for it but `aclose`."""
 
-def _own(work: Coroutine[None, None, object], tasks: set[asyncio.Task[object]]) -> None:
-    task = asyncio.get_running_loop().create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+        async def walled() -> None:
+            with self._wall:
+                await work
+
+        task = asyncio.get_running_loop().create_task(walled())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)

@@ -1,6 +1,5 @@
 """What a process needs of Redis to be one of a fleet, started and stopped as one."""
 
-import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -13,7 +12,9 @@ from adapters.redis.shared_secret import shared_secret
 from adapters.redis.slots import RedisSlots
 from adapters.redis.stream_log import RedisStreamLog
 from domain.errors import ConfigurationError
+from domain.part import Part
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.limiter import Limiter
 from ports.occupancy import Occupancy
 
@@ -22,7 +23,11 @@ SECRET_PAUSE = 1.0
 
 
 class RedisFleet(Occupancy):
-    """What one process has on Redis; `adopt` is given the secret that the fleet shares."""
+    """What one process has on Redis; `adopt` is given the secret that the fleet shares.
+
+    To join again with a defect costs one try; if each has one, ids of this process may be strangers' elsewhere: then it
+    is broken.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,9 @@ class RedisFleet(Occupancy):
         limiter: Limiter,
         clock: Clock,
         adopt: Callable[[bytes], None],
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._client = client
         self._slots = slots
         self._log = log
@@ -44,13 +51,12 @@ class RedisFleet(Occupancy):
         self._adopt = adopt
         self._limiter = limiter
         self._connected = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._secret = b""
+        self._joining: Part | None = None
 
     @property
     def trouble(self) -> str | None:
         """Why Redis does not serve, in a word; None while it does."""
-        if self._log.broken or any(task.done() for task in self._tasks):
-            return "DEFECT"
         failure = self._client.failure
         return None if failure is None else failure.word
 
@@ -72,41 +78,39 @@ class RedisFleet(Occupancy):
         await self.connect()
         self._log.start()
         await self._breakers.start()
-        secret = secrets.token_bytes(32)
-        self._adopt(secret)
-        secret = await self._join(secret)
+        self._secret = secrets.token_bytes(32)
+        self._adopt(self._secret)
+        await self._join()
         self._slots.start()
-        self._tasks = [asyncio.create_task(self._keep_joined(secret))]
+        self._joining = Part.of_turns(self._keep_joined, Where.FLEET, self._defects)
 
     def enlist(self) -> None:
         """This process is a worker, which is told of free slots before all others."""
         self._queue.enlist()
 
     async def aclose(self) -> None:
-        """Writes what is on its way and closes all connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Writes what is on its way and closes all connections, each whatever became of the others."""
+        closing = Wall(self._defects, Where.SHUTDOWN)
+        if self._joining is not None:
+            await self._joining.aclose()
         if isinstance(self._limiter, LeasingLimiter):
-            await self._limiter.aclose()
-        await self._slots.aclose()
-        await self._breakers.aclose()
-        await self._log.aclose()
-        await self._client.aclose()
+            with closing:
+                await self._limiter.aclose()
+        for one in (self._slots, self._breakers, self._log, self._client):
+            with closing:
+                await one.aclose()
 
-    async def _join(self, secret: bytes) -> bytes:
-        """Gives Redis the secret, or takes the one that is there; the one that holds now."""
-        shared = await shared_secret(self._client, secret)
-        if shared is None or shared == secret:
-            return secret
-        self._adopt(shared)
-        return shared
+    async def _join(self) -> None:
+        """Gives Redis the secret, or takes the one that is there."""
+        shared = await shared_secret(self._client, self._secret)
+        if shared is not None and shared != self._secret:
+            self._secret = shared
+            self._adopt(shared)
 
-    async def _keep_joined(self, secret: bytes) -> None:
+    async def _keep_joined(self) -> None:
         """A Redis that lost its data is told the secret again: who joins later must know the ids of today (S6)."""
-        while True:
-            await self._clock.sleep(SECRET_PAUSE)
-            secret = await self._join(secret)
+        await self._clock.sleep(SECRET_PAUSE)
+        await self._join()
 
     def occupancy(self) -> Mapping[str, Callable[[], float]]:
         """How it stands with Redis."""

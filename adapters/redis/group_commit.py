@@ -18,9 +18,11 @@ from adapters.redis.errors import (
     RedisClientError,
     RedisOverloadedError,
     RedisTimeoutError,
+    RedisUnavailableError,
     translated,
 )
 from adapters.redis.loop_time import HELD_SECONDS, LoopTime
+from ports.defects import LOGGED_DEFECTS, Defects, Where
 
 
 class _Command:
@@ -76,6 +78,9 @@ class GroupCommit:
     long callback): that Redis is slow cannot be said when it was us who did not look.
 
     A waiter that is cancelled leaves its command behind: the flight is a task of its own, and reads every reply.
+
+    A flight that meets a defect (one of those who are told, say) fails its own commands, is reported, and the next one
+    leaves: the commands of all parts and all tenants go through here.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class GroupCommit:
         failed: Callable[[], None],
         refused: Callable[[str], None],
         answered: Callable[[], None],
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._pool = pool
         self._wait = wait
         self._max_flights = flights
@@ -109,7 +116,7 @@ class GroupCommit:
         self._flights: set[_Flight] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._sleeping: list[asyncio.Future[None]] = []  # of the pumps that wait for work
-        self._time = LoopTime(self._look)
+        self._time = LoopTime(self._look, defects)
         self._nearest = float("inf")  # no deadline is earlier
         self.commands = 0
         """Commands sent so far."""
@@ -174,6 +181,10 @@ class GroupCommit:
                     self._flights.add(flight)
                     try:
                         await self._fly(flight)
+                    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would fail these commands
+                        for command in commands:
+                            command.fail(RedisUnavailableError("DEFECT"))
+                        self._defects.report(Where.REDIS, error)
                     finally:
                         self._flights.discard(flight)
                 else:

@@ -13,6 +13,8 @@ from adapters.redis.errors import (
     RedisUnavailableError,
     RedisUnsupportedError,
 )
+from domain.part import Part
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
 CHECK_SECONDS = (0.6, 0.8)
 """Between two checks while Redis serves and nothing else tells that it does."""
@@ -37,6 +39,9 @@ class Health:
 
     One failed command makes Redis suspect and a PING decides: so a slow command alone shuts nobody out, and a Redis
     that hangs is found out within one deadline. A failed connection, where no other lives, decides at once.
+
+    A check with a defect costs itself. If each has one, nobody would find Redis up again, or down: then the process is
+    broken.
     """
 
     def __init__(
@@ -45,7 +50,10 @@ class Health:
         went_down: Callable[[RedisClientError], None],
         came_up: Callable[[], None],
         changed: StateChanged,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
+        self._telling = Wall(defects, Where.REDIS)
         self._ping = ping
         self._went_down = went_down
         self._came_up = came_up
@@ -54,7 +62,7 @@ class Health:
         self._failure: RedisClientError = RedisUnavailableError("NOT_STARTED")
         self._doubt = asyncio.Event()
         self._checked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._part: Part | None = None
         self._report: asyncio.TimerHandle | None = None
         self._reported: tuple[bool, float] = (True, float("-inf"))
         self.seen_well = 0.0
@@ -67,8 +75,8 @@ class Health:
 
     async def start(self) -> None:
         """Starts the checks and waits for the first, which has its own deadlines. Never raises for Redis."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._watch())
+        if self._part is None:
+            self._part = Part.of_turns(self._turn, Where.REDIS, self._defects)
         await self._checked.wait()
 
     def suspect(self) -> None:
@@ -91,15 +99,16 @@ class Health:
         self._state, self._failure = _State.DOWN, RedisUnavailableError("CLOSED")
         if self._report is not None:
             self._report.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._part is not None:
+            await self._part.aclose()
 
-    async def _watch(self) -> None:
-        while True:
-            await self._check()
-            self._checked.set()
+    async def _turn(self) -> None:
+        if self._checked.is_set():
             await self._pause()
+        try:
+            await self._check()
+        finally:  # who waits for the first check goes on without Redis
+            self._checked.set()
 
     async def _check(self) -> None:
         try:
@@ -154,7 +163,8 @@ class Health:
             self._report = asyncio.get_running_loop().call_at(since + REPORT_SECONDS, self._tell_late)
             return
         self._reported = (serves, now)
-        self._changed(serves, "" if serves else self._failure.word)
+        with self._telling:
+            self._changed(serves, "" if serves else self._failure.word)
 
     def _tell_late(self) -> None:
         self._report = None

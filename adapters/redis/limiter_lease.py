@@ -11,6 +11,7 @@ from adapters.redis.limiter import CALLERS_GAUGE, MAX_CALLERS, RedisLimiter
 from adapters.redis.limits import Limits, Missing
 from domain.model import Caller, Cost, OutagePolicy, Tier, Verdict
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
 LEASE_SECONDS = 1.0
 """Nothing is spent that was debited longer ago, and what is not spent goes back when as much again has passed."""
@@ -51,6 +52,8 @@ class LeasingLimiter(RedisLimiter):
     overuse makes debts, and by `aclose`. Lost, and debited all the same, is that of a process that dies, and the one
     that is handed in with a charge whose fate is not known. While Redis does not serve, a lease is spent to the end of
     its life, and then the policy decides.
+
+    A sweep with a defect is reported, and the next lease starts another: what was not given back is lost, and bounded.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class LeasingLimiter(RedisLimiter):
         policy: OutagePolicy,
         replicas: int,
         calls: int,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._wall = Wall(defects, Where.LIMITER)
         super().__init__(client, clock, tiers, policy, replicas)
         self._calls = calls
         self._leases: dict[Caller, _Lease] = {}
@@ -162,12 +167,13 @@ class LeasingLimiter(RedisLimiter):
 
     async def _sweep(self) -> None:
         """Gives back what was not spent, until there is nothing more."""
-        while self._leases:
-            await self._clock.sleep(LEASE_SECONDS)
-            now = self._now()
-            over = [caller for caller, lease in self._leases.items() if lease.until <= now]
-            self._returning = asyncio.create_task(self._give_back(over), name="limiter leases")
-            await asyncio.shield(self._returning)  # `aclose` ends this task, and waits for that one
+        with self._wall:
+            while self._leases:
+                await self._clock.sleep(LEASE_SECONDS)
+                now = self._now()
+                over = [caller for caller, lease in self._leases.items() if lease.until <= now]
+                self._returning = asyncio.create_task(self._give_back(over), name="limiter leases")
+                await asyncio.shield(self._returning)  # `aclose` ends this task, and waits for that one
 
     async def _give_back(self, callers: Sequence[Caller]) -> None:
         for first in range(0, len(callers), TOGETHER):

@@ -16,6 +16,8 @@ from redis.asyncio.connection import Connection
 
 from adapters.redis.errors import VENDOR_ERRORS, RedisUnavailableError
 from adapters.redis.resp import Reply, pack, server_facts
+from domain.part import take_turns
+from ports.defects import Defects, Where
 
 SCHEME = "redis+sentinel://"
 ASK_SECONDS = 0.1
@@ -62,17 +64,20 @@ class SentinelConnector:
         """A connection that is not yet connected."""
         return SentinelConnection(self, **self._primary_options)
 
-    async def watch(self, moved: Callable[[], None]) -> None:
+    async def watch(self, moved: Callable[[], None], defects: Defects) -> None:
         """Tells when the sentinels name another primary. Runs until it is cancelled.
 
         Without this a client stays with the old primary, which takes writes, and loses them, until the sentinels have
         made a replica of it: ten seconds, where an operator asked for the failover.
         """
         self._moved = moved
-        while True:
+
+        async def turn() -> None:
+            await asyncio.sleep(WATCH_SECONDS)
             with suppress(RedisUnavailableError):  # no sentinel answers: the primary is where it was
                 await self.primary()
-            await asyncio.sleep(WATCH_SECONDS)
+
+        await take_turns(turn, Where.REDIS, defects)
 
     async def primary(self) -> tuple[str, int]:
         """Where they say the primary is. Raises `RedisUnavailableError` if none of them knows it."""

@@ -11,7 +11,9 @@ from adapters.redis.errors import RedisClientError
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import PROCESS
 from domain.model import Caller
+from domain.part import Part
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Where
 from ports.occupancy import Occupancy
 from ports.slots import Slots
 
@@ -36,10 +38,19 @@ class RedisSlots(Slots, Occupancy):
 
     All that this process holds is counted in memory too. What does not fit there fits nowhere, and is refused without
     Redis. While Redis does not serve, that count alone decides; when it is back, all that runs is counted in it again.
-    Between `start` and `aclose` leases are renewed.
+    Between `start` and `aclose` leases are renewed. A renewal with a defect costs itself; if each has one, the slots of
+    all that runs here would be given to others: then the process is broken.
     """
 
-    def __init__(self, client: RedisClient, clock: Clock, total: int, per_caller: Callable[[Caller], int]) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        clock: Clock,
+        total: int,
+        per_caller: Callable[[Caller], int],
+        defects: Defects = LOGGED_DEFECTS,
+    ) -> None:
+        self._defects = defects
         self._client = client
         self._clock = clock
         self._total = total
@@ -48,18 +59,17 @@ class RedisSlots(Slots, Occupancy):
         self._tenants: dict[str, str] = {}  # by holder, of those in `_own` that are granted
         self._returns: dict[str, str] = {}  # slots that Redis has yet to be told of: tenants by holder
         self._renew_at = 0.0
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper: Part | None = None
 
     def start(self) -> None:
         """Begins to renew the leases."""
         self._renew_at = self._clock.monotonic() + RENEW_SECONDS
-        self._keeper = asyncio.create_task(self._keep(), name="slots")
+        self._keeper = Part.of_turns(self._keep, Where.SLOTS, self._defects)
 
     async def aclose(self) -> None:
         """Renews no more: what is still held comes back within a lease."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await self._keeper.aclose()
 
     async def acquire(self, caller: Caller, holder: str) -> bool:
         """Takes a slot in one round trip; one that `holder` already has here is still its only one."""
@@ -111,9 +121,8 @@ class RedisSlots(Slots, Occupancy):
             self._returns[holder] = tenant
 
     async def _keep(self) -> None:
-        while True:
-            await self._clock.sleep(TICK_SECONDS)
-            await self.synchronise()
+        await self._clock.sleep(TICK_SECONDS)
+        await self.synchronise()
 
     async def synchronise(self) -> None:
         """Tells Redis what it has not heard: slots given back, and, when it is time, that the others are held."""

@@ -13,13 +13,15 @@ from adapters.memory.stream_store import StreamStore
 from adapters.redis.admission_keys import MESSAGES, TAKEN
 from adapters.redis.client import HOT_SECONDS, RedisClient
 from adapters.redis.errors import RedisClientError
-from adapters.redis.event_codec import UnwritableEventsError, encode_events
+from adapters.redis.event_codec import encode_events
 from adapters.redis.script import Script
 from adapters.redis.stream_mirror import StreamMirror, encode_info
 from domain.delta import Shape
 from domain.events import Events, Kind
 from domain.model import TERMINAL, Complete, Event, Failed, Status
+from domain.part import Part
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Where
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
@@ -51,6 +53,10 @@ def _closes(kinds: list[Kind]) -> int:
 class StreamAppender:
     """The one writer of a process. `fenced` is told of a stream that another process has ended or taken.
 
+    Streams of all tenants share each round trip: one of which nothing can be written, or whose reply cannot be taken,
+    is given up and reported, and the others are written. A round trip that fails as a whole costs itself, as what was
+    in it is sent again; if each fails, no stream here is written down any more, and the process is broken.
+
     The keys of an open stream live on for `kept_open_ms` without a renewal.
     """
 
@@ -63,7 +69,9 @@ class StreamAppender:
         retention: float,
         kept_open_ms: int,
         fenced: Callable[[StreamMirror], None],
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._client = client
         self._clock = clock
         self._store = store
@@ -84,6 +92,12 @@ class StreamAppender:
         self.quiet = asyncio.Event()
         """Set while nothing is on its way."""
         self.quiet.set()
+        self._flown_at = 0.0
+
+    def start(self) -> list[Part]:
+        """Begins to write, to renew leases and to fill logs in: what the caller has to close."""
+        turns = (self._turn, self._look)
+        return [Part.of_turns(turn, Where.STREAM_LOG, self._defects) for turn in turns]
 
     def begin(self, mirror: StreamMirror) -> None:
         """A new stream of this process: its lease is kept, its log begun with what is appended first, or soon."""
@@ -100,32 +114,31 @@ class StreamAppender:
                 return
         self._submit(mirror)
 
-    async def run(self) -> None:
-        """Writes until it is cancelled."""
-        loop, flown_at = asyncio.get_running_loop(), 0.0
-        while True:
+    async def _turn(self) -> None:
+        """Writes all that there is to write, once there is any."""
+        loop = asyncio.get_running_loop()
+        if not self._dirty and not self._abandoned:  # else the turn before this one has failed
             await self._work.wait()
-            self._work.clear()
-            while self._dirty:
-                if (early := flown_at + GATHER_SECONDS - loop.time()) > 0:
-                    await asyncio.sleep(early)
-                flown_at = loop.time()
-                await self._fly()
-            while self._abandoned:
-                await self._end_elsewhere(self._abandoned.pop())
-            if not self._dirty:
-                self.quiet.set()
+        self._work.clear()
+        while self._dirty:
+            if (early := self._flown_at + GATHER_SECONDS - loop.time()) > 0:
+                await asyncio.sleep(early)
+            self._flown_at = loop.time()
+            await self._fly()
+        while self._abandoned:
+            await self._end_elsewhere(self._abandoned.pop())
+        if not self._dirty:
+            self.quiet.set()
 
-    async def watch(self) -> None:
-        """Renews leases and fills logs in until it is cancelled."""
-        while True:
-            await self._clock.sleep(TICK_SECONDS)
-            now = self._clock.monotonic()
-            for mirror in list(self._open):
-                if self._store.get(mirror.info.stream_id) is not mirror:
-                    self._open.discard(mirror)  # it ended in an outage and its time is over
-                elif now - mirror.acked_at >= RENEW_SECONDS or not mirror.resumable:
-                    self._submit(mirror)
+    async def _look(self) -> None:
+        """Renews the leases that are due, and goes on with the logs that lack something."""
+        await self._clock.sleep(TICK_SECONDS)
+        now = self._clock.monotonic()
+        for mirror in list(self._open):
+            if self._store.get(mirror.info.stream_id) is not mirror:
+                self._open.discard(mirror)  # it ended in an outage and its time is over
+            elif now - mirror.acked_at >= RENEW_SECONDS or not mirror.resumable:
+                self._submit(mirror)
 
     def _submit(self, mirror: StreamMirror) -> None:
         if self._client.healthy:
@@ -162,10 +175,10 @@ class StreamAppender:
             count = len(events.kinds)
             try:
                 payload = encode_events(events) if count else b""
-            except UnwritableEventsError as error:
+                info = b"" if mirror.acked else encode_info(mirror.info)
+            except Exception as error:  # noqa: BLE001 - `UnwritableEventsError`, or a codec with a defect
                 self._unwritable(mirror, error)
                 continue
-            info = b"" if mirror.acked else encode_info(mirror.info)
             keys += (mirror.meta_key, mirror.log_key)
             args += (mirror.fence, mirror.acked, count, _closes(events.kinds), payload, info)
             flight.append(mirror)
@@ -174,14 +187,29 @@ class StreamAppender:
             return
         try:
             replies = await self._client.evalsha(APPEND, keys, args, timeout=HOT_SECONDS)
-        except RedisClientError:
+        except Exception as failure:
             # Sent or not: a log that has passed the position leaves a repeated append out.
             for mirror in flight:
-                self._degrade(mirror)
-            return
+                try:
+                    self._degrade(mirror)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the others go on from memory
+                    self._give_up(mirror, error)
+            if isinstance(failure, RedisClientError):
+                return
+            raise
         assert isinstance(replies, list)  # noqa: S101 - for the type checker
         for mirror, reply in zip(flight, replies, strict=True):
-            self._answered(mirror, reply if isinstance(reply, int) else REFUSED)
+            try:
+                self._answered(mirror, reply if isinstance(reply, int) else REFUSED)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other streams of this flight have their reply
+                self._give_up(mirror, error)
+
+    def _give_up(self, mirror: StreamMirror, error: Exception) -> None:
+        """A stream with a defect: its readers come to what is here, and its producer's next append is refused."""
+        self._defects.report(Where.STREAM_LOG, error)
+        self._open.discard(mirror)
+        mirror.owned = False
+        mirror.lose()
 
     def _answered(self, mirror: StreamMirror, reply: int) -> None:
         if not mirror.owned:
@@ -213,13 +241,12 @@ class StreamAppender:
             self._abandoned.append(mirror)
             self._work.set()
 
-    def _unwritable(self, mirror: StreamMirror, error: UnwritableEventsError) -> None:
+    def _unwritable(self, mirror: StreamMirror, error: Exception) -> None:
         """It goes on for its own readers, as in an outage, and all other streams as ever."""
         mirror.resumable = False
         self._show(mirror, len(mirror.pending.kinds))
         self._refused(mirror)
-        context = {"message": "a stream has events that cannot be written down", "exception": error}
-        asyncio.get_running_loop().call_exception_handler(context)
+        self._defects.report(Where.STREAM_LOG, error)
 
     def _degrade(self, mirror: StreamMirror) -> None:
         if not mirror.owned:

@@ -22,7 +22,9 @@ from adapters.redis.stream_mirror import LOG, META, PROCESS, StreamMirror, decod
 from domain.errors import StreamLogFullError
 from domain.events import Events
 from domain.model import Event, Failed
+from domain.part import Part
 from ports.clock import Clock
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Wall, Where
 
 BLOCK_MS = 2_000
 """How long one read waits in Redis; a new stream to follow ends it at once."""
@@ -44,7 +46,12 @@ Listener = Callable[[str], None]
 
 
 class StreamFollower:
-    """The one reader of a process. `listeners` are told what others signal, by the signal's name."""
+    """The one reader of a process. `listeners` are told what others signal, by the signal's name.
+
+    One read brings the streams of all tenants: what is wrong with one of them, or with a listener, is reported and ends
+    that stream's readers here, and the others go on. A read that fails as a whole costs itself; if each does, this
+    process shows nothing of other processes' streams any more, and is broken.
+    """
 
     def __init__(
         self,
@@ -54,7 +61,10 @@ class StreamFollower:
         process: str,
         retention: float,
         listeners: Mapping[str, Listener],
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
+        self._wall = Wall(defects, Where.STREAM_LOG)
         self._client = client
         self._clock = clock
         self._store = store
@@ -68,6 +78,11 @@ class StreamFollower:
 
     def __len__(self) -> int:
         return len(self._followed)
+
+    def start(self) -> list[Part]:
+        """Begins to read, and to look after what is followed: what the caller has to close."""
+        turns = (self._turn, self._look)
+        return [Part.of_turns(turn, Where.STREAM_LOG, self._defects) for turn in turns]
 
     def finding(self, stream_id: str) -> bool:
         """Whether what is known of the stream is not yet all that there is."""
@@ -97,21 +112,25 @@ class StreamFollower:
         self._followed.pop(mirror.info.stream_id, None)
         mirror.on_left = None
 
-    async def run(self) -> None:
-        """Reads until it is cancelled."""
-        while True:
-            try:
-                async with self._client.dedicated() as connection:
-                    while True:
-                        await self._read(connection)
-            except RedisClientError:
-                await self._clock.sleep(random.uniform(*RECONNECT_SECONDS))  # noqa: S311 - jitter
+    async def _turn(self) -> None:
+        """Reads for as long as one connection lasts."""
+        try:
+            async with self._client.dedicated() as connection:
+                while True:
+                    await self._read(connection)
+        except RedisClientError:
+            await self._clock.sleep(random.uniform(*RECONNECT_SECONDS))  # noqa: S311 - jitter
 
-    async def watch(self) -> None:
-        """Looks after the followed streams until it is cancelled."""
-        while True:
-            await self._clock.sleep(WATCH_SECONDS)
-            await asyncio.gather(*(self._watch(mirror) for mirror in list(self._followed.values())))
+    async def _look(self) -> None:
+        """Looks after the followed streams."""
+        await self._clock.sleep(WATCH_SECONDS)
+        await asyncio.gather(*(self._look_at(mirror) for mirror in list(self._followed.values())))
+
+    async def _look_at(self, mirror: StreamMirror) -> None:
+        try:
+            await self._watch(mirror)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are looked after
+            self._give_up(mirror, error)
 
     async def aclose(self) -> None:
         """Ends what is under way."""
@@ -133,7 +152,7 @@ class StreamFollower:
         if not isinstance(known, list):
             return None
         try:
-            mirror = StreamMirror(decode_info(known[0]), None, 0, self._clock.monotonic())  # type: ignore[arg-type]
+            mirror = StreamMirror(decode_info(known[0]), None, 0, self._clock.monotonic(), self._defects)  # type: ignore[arg-type]
             self._store.add(mirror)
         except (msgspec.MsgspecError, StreamLogFullError):
             return None
@@ -184,15 +203,24 @@ class StreamFollower:
         for name, entries in _pairs(reply):
             if name == key.encode():
                 self._hear(entries)
-            elif not self._take(mirrors[name], entries):
-                await self.load(mirrors[name])
+                continue
+            try:
+                if not self._take(mirrors[name], entries):
+                    await self.load(mirrors[name])
+            except RedisClientError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other streams of this read are shown
+                self._give_up(mirrors[name], error)
 
     def _hear(self, entries: Any) -> None:
         for entry_id, fields in _pairs(entries):
             self._heard = entry_id.decode()
-            listener = self._listeners.get(fields[0].decode())
-            if listener is not None:
-                listener(fields[1].decode())
+            try:
+                listener = self._listeners.get(fields[0].decode())
+                if listener is not None:
+                    listener(fields[1].decode())
+            except CALLBACK_ERRORS as error:
+                self._defects.report(Where.FLEET, error)
 
     def _take(self, mirror: StreamMirror, entries: Any) -> bool:
         """Shows what is new in these entries of its log. False if there is a gap before them."""
@@ -235,6 +263,10 @@ class StreamFollower:
         elif now - mirror.stalled_at >= LOST_SECONDS:
             self._lose(mirror)
 
+    def _give_up(self, mirror: StreamMirror, error: Exception) -> None:
+        self._defects.report(Where.STREAM_LOG, error)
+        self._lose(mirror)
+
     def _lose(self, mirror: StreamMirror) -> None:
         self._forget(mirror)
         mirror.lose()
@@ -262,7 +294,11 @@ class StreamFollower:
         return f"{META}{stream_id}}}", f"{LOG}{stream_id}}}", MESSAGES, TAKEN
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+        async def walled() -> None:
+            with self._wall:
+                await work
+
+        task = asyncio.create_task(walled())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -31,7 +31,9 @@ from adapters.redis.stream_mirror import (
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.events import columns
 from domain.model import TERMINAL, Event, Lease, Position, Status, StreamInfo
+from domain.part import Part
 from ports.clock import Clock
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Where
 from ports.fleet import Fleet, FleetEvent
 from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog
@@ -62,7 +64,9 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         max_bytes: int,
         max_stream_bytes: int = 16 * 1024 * 1024,
         max_wait: float = 0.0,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._client = client
         self._clock = clock
         self._kept_open_ms = round((LEASE_SECONDS + max(retention, max_wait)) * 1000)
@@ -71,12 +75,12 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         self._store = StreamStore[StreamMirror](clock, retention, max_bytes, max_stream_bytes)
         self._listeners: dict[str, Callable[[str], None]] = {TAKEN: self._taken}
         self._on_taken: Callable[[str], None] | None = None
-        self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners)
+        self._follower = StreamFollower(client, clock, self._store, self._process, retention, self._listeners, defects)
         self._appender = StreamAppender(
-            client, clock, self._store, self._process, retention, self._kept_open_ms, self._released
+            client, clock, self._store, self._process, retention, self._kept_open_ms, self._released, defects
         )
         self._claiming: dict[str, asyncio.Future[StreamInfo | None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._parts: list[Part] = []
 
     @property
     def idle(self) -> bool:
@@ -85,15 +89,7 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
 
     def start(self) -> None:
         """Starts to write and to read. Needs a running event loop."""
-        for work in (self._appender.run(), self._appender.watch(), self._follower.run(), self._follower.watch()):
-            task = asyncio.create_task(work)
-            task.add_done_callback(_report)
-            self._tasks.append(task)
-
-    @property
-    def broken(self) -> bool:
-        """Whether a part of it has ended by a defect of ours: then this process should be replaced."""
-        return any(task.done() for task in self._tasks)
+        self._parts = [*self._appender.start(), *self._follower.start()]
 
     async def aclose(self) -> None:
         """Writes what is on its way, one second at most, and ends all tasks. The client is the caller's."""
@@ -101,9 +97,8 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._appender.quiet.wait()
         await self._follower.aclose()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for part in self._parts:
+            await part.aclose()
         try:
             await self._client.execute("DEL", PROCESS + self._process)
         except RedisClientError:
@@ -190,7 +185,7 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
                 await self._follower.find(stream_id)
             mirror = self._store.get(stream_id)
             if mirror is None:
-                mirror = StreamMirror(info, None, 0, self._clock.monotonic())
+                mirror = StreamMirror(info, None, 0, self._clock.monotonic(), self._defects)
                 self._store.add(mirror)
             await self._follower.load(mirror)
         except RedisClientError as error:
@@ -211,7 +206,10 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         output = mirror.resumable and not all(isinstance(kind, Status) for kind in mirror.events.kinds)
         self._follower.adopt(mirror)
         if not output and self._on_taken is not None:
-            self._on_taken(mirror.info.stream_id)
+            try:
+                self._on_taken(mirror.info.stream_id)
+            except CALLBACK_ERRORS as error:  # above is the appender, in the middle of others' streams
+                self._defects.report(Where.FLEET, error)
 
     async def read_elsewhere(self, stream_id: str) -> bool:
         """Whether another process has said within the last ten seconds that it reads this stream."""
@@ -232,7 +230,7 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
         return {**self._store.occupancy(), "headgate_followed_streams": self._follower.__len__}
 
     def _begin(self, info: StreamInfo, key: str | None) -> None:
-        mirror = StreamMirror(info, key, FENCE, self._clock.monotonic())
+        mirror = StreamMirror(info, key, FENCE, self._clock.monotonic(), self._defects)
         self._store.add(mirror)
         self._appender.begin(mirror)
 
@@ -247,8 +245,3 @@ class RedisStreamLog(StreamLog, Fleet, Occupancy):
             return decode_info(found) if isinstance(found, bytes) else None
         except (RedisClientError, msgspec.MsgspecError):
             return None
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        task.get_loop().call_exception_handler({"message": "the stream log has a defect", "exception": error})

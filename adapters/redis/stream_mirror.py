@@ -10,6 +10,7 @@ from adapters.memory.stream import MemoryReader, MemoryStream
 from domain.delta import Shape
 from domain.events import Answer, Events
 from domain.model import TERMINAL, Event, Position, StreamInfo
+from ports.defects import LOGGED_DEFECTS, Defects
 
 META, LOG, CLAIM, PROCESS = "headgate:meta:{", "headgate:log:{", "headgate:claim:", "headgate:process:"
 """Prefixes of keys. A stream's id follows in braces: on a cluster its two keys are in one slot."""
@@ -38,8 +39,10 @@ class StreamMirror(MemoryStream):
 
     __slots__ = ("acked", "acked_at", "fence", "on_left", "owned", "pending", "readers", "settled", "stalled_at")
 
-    def __init__(self, info: StreamInfo, key: str | None, fence: int, now: float) -> None:
-        super().__init__(info, key)
+    def __init__(
+        self, info: StreamInfo, key: str | None, fence: int, now: float, defects: Defects = LOGGED_DEFECTS
+    ) -> None:
+        super().__init__(info, key, defects)
         self.fence = fence
         self.owned = fence > 0
         """Whether this process fills it, and as far as it knows may."""

@@ -26,6 +26,7 @@ SSEBaseError
     StreamingError
         StreamNotFoundError
         StreamNotResumableError
+        ReaderDefectError
         StreamLogFullError
         StreamLogUnavailableError
         ServerDrainingError
@@ -73,6 +74,7 @@ from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError,
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
+    ReaderDefectError,
     ServerDrainingError,
     StreamingError,
     StreamLogFullError,
@@ -139,6 +141,7 @@ __all__ = [
     "QueueTimeoutError",
     "RateLimitError",
     "RateLimitExceededError",
+    "ReaderDefectError",
     "RequestTooCostlyError",
     "RequestTooLargeError",
     "RequestValidationError",

@@ -21,6 +21,14 @@ class StreamNotResumableError(StreamingError):
     code = "not_resumable"
 
 
+class ReaderDefectError(StreamingError):
+    """A reader's own callback raised: this reader has ended, and whoever it read for has to ask again. The defect was
+    reported where it was found."""
+
+    code = "reader_defect"
+    retryable = True
+
+
 class StreamLogFullError(StreamingError):
     """The log is at its bound and nothing in it may be dropped."""
 

@@ -3,14 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from domain.errors import QueueError, QueueFullError, RateLimitExceededError, RequestTooCostlyError, StreamingError
 from domain.jobs import MAX_COST, Job, QueueMessage
 from domain.model import Caller, Cost, Status, StatusState, Tier, Verdict
+from domain.part import take_turns
 from domain.services.refusals import refusal_details
 from ports.clock import Clock
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Wall, Where
 from ports.limiter import Limiter
 from ports.queue import MessageQueue
 from ports.slots import Slots
@@ -68,7 +70,10 @@ class Admission:
         tier: Callable[[Caller], Tier],
         *,
         wait: float,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
+        self._wall = Wall(defects, Where.ADMISSION)
         self._clock = clock
         self._limiter = limiter
         self._slots = slots
@@ -194,17 +199,16 @@ class Admission:
     async def run(self) -> None:
         """Tells those who wait where they stand, and looks for slots that came free elsewhere, until cancelled.
 
-        A defect costs one look: it is reported to the event loop, and all others who wait are looked after as before.
+        A defect costs one look, and all others who wait are looked after as before. If every look has one, nobody is
+        let in any more: then this ends, and with it the process.
         """
-        turns = 0
-        while True:
+        looks = count(1)
+
+        async def turn() -> None:
             await self._clock.sleep(LOOK_SECONDS)
-            turns += 1
-            try:
-                await self._look(turns)
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would let in who waits here
-                defect = {"message": "the admission has a defect", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(defect)
+            await self._look(next(looks))
+
+        await take_turns(turn, Where.ADMISSION, self._defects)
 
     async def _look(self, turns: int) -> None:
         reclaims = turns % LOOKS_PER_RECLAIM == 0
@@ -233,7 +237,13 @@ class Admission:
         await asyncio.shield(self._dispatching())
 
     def _dispatching(self) -> "asyncio.Task[None]":
-        task = asyncio.create_task(self._dispatch())
+        """The task never raises: what is wrong with one who waits is not the business of another who comes or goes."""
+
+        async def dispatch() -> None:
+            with self._wall:
+                await self._dispatch()
+
+        task = asyncio.create_task(dispatch())
         self._pokes.add(task)
         task.add_done_callback(self._pokes.discard)
         return task
@@ -249,8 +259,13 @@ class Admission:
             if ticket.ahead is None or ahead < ticket.ahead:
                 ticket.ahead = ahead
                 if ticket.moved is not None:
-                    with suppress(StreamingError):  # its stream is full, or not ours any more: that is its own business
+                    try:
                         ticket.moved(self.status(ticket))
+                    except StreamingError:
+                        pass  # its stream is full, or not ours any more: that is its own business
+                    except CALLBACK_ERRORS as error:
+                        ticket.moved = None
+                        self._defects.report(Where.ADMISSION, error)
 
     async def _dispatch(self) -> None:
         """Gives free slots to those who wait, in the queue's order, among callers below their own bound."""
@@ -273,7 +288,11 @@ class Admission:
             ticket.message = message
             self._grant(ticket)
             if message.lease is not None and self.adopt is not None:
-                self.adopt(message, ticket)
+                try:
+                    self.adopt(message, ticket)
+                except CALLBACK_ERRORS as error:  # the message comes back into the line when its lease is over
+                    self._defects.report(Where.ADMISSION, error)
+                    await self._slots.release(message.holder)
 
     def _ticket(self, message: QueueMessage) -> Ticket | None:
         """Of a request that waits here, or of one that did elsewhere."""

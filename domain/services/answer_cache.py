@@ -1,6 +1,7 @@
 """Complete answers, kept in two tiers: the key, the look-up, and what may be stored (K1-K5)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -12,6 +13,7 @@ from domain.model import CacheStatus, Caller, Complete, CompletionRequest, Json
 from domain.services.execution_tracker import ExecutionTracker
 from domain.weight import weight
 from ports.cache import Cache
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
 # What cannot change the answer. Everything else is part of the key, unknown parameters included (K2).
 IGNORED = frozenset({"user", "metadata", "stream", "stream_options", "store", "safety_identifier", "prompt_cache_key"})
@@ -33,7 +35,15 @@ class CachePolicy:
 class AnswerCache:
     """The answer cache: L1 in this process, then L2, if there is one. Never raises: a cache that fails is a miss."""
 
-    def __init__(self, tracker: ExecutionTracker, policy: CachePolicy, l1: Cache, l2: Cache | None = None) -> None:
+    def __init__(
+        self,
+        tracker: ExecutionTracker,
+        policy: CachePolicy,
+        l1: Cache,
+        l2: Cache | None = None,
+        defects: Defects = LOGGED_DEFECTS,
+    ) -> None:
+        self._wall = Wall(defects, Where.CACHE)
         self._tracker = tracker
         self._policy = policy
         self._l1 = l1
@@ -57,7 +67,7 @@ class AnswerCache:
         answer = await self._look(self._l2, stages.L2_CACHE_LOOKUP, key, thread_id)
         if answer is None:
             return None
-        await _put(self._l1, key, answer, self._policy.ttl_seconds)
+        await self._keep(self._l1, key, answer)
         return answer, CacheStatus.HIT_L2
 
     async def put(self, key: str, deltas: Sequence[Delta], complete: Complete) -> None:
@@ -67,23 +77,22 @@ class AnswerCache:
         given = columns(deltas)
         events: Events[Delta | Complete] = Events([*given.texts, ""], [*given.kinds, complete])
         answer = Answer(events, weight(events))
-        await _put(self._l1, key, answer, self._policy.ttl_seconds)
+        await self._keep(self._l1, key, answer)
         if self._l2 is not None:
-            await _put(self._l2, key, answer, self._policy.ttl_seconds)
+            await self._keep(self._l2, key, answer)
 
     async def _look(self, tier: Cache, stage: str, key: str, thread_id: str) -> Answer | None:
-        try:
-            with self._tracker.track_substage(stage, "Cache tier look-up", thread_id):
-                return await tier.get(key)
-        except CacheError:
-            return None
+        with (
+            self._wall,
+            suppress(CacheError),
+            self._tracker.track_substage(stage, "Cache tier look-up", thread_id),
+        ):
+            return await tier.get(key)
+        return None
 
-
-async def _put(cache: Cache, key: str, answer: Answer, ttl: float) -> None:
-    try:
-        await cache.put(key, answer, ttl)
-    except CacheError:
-        return
+    async def _keep(self, tier: Cache, key: str, answer: Answer) -> None:
+        with self._wall, suppress(CacheError):
+            await tier.put(key, answer, self._policy.ttl_seconds)
 
 
 def request_key(tenant: str, request: CompletionRequest) -> str:

@@ -24,6 +24,7 @@ from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits
 from domain.services.targets import Target
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects
 from ports.stream_log import StreamLog
 
 __all__ = ["Attempts", "Progress", "StreamTimeouts"]
@@ -44,6 +45,7 @@ class Attempts:
         sweeper: Sweeper,
         timeouts: StreamTimeouts,
         permits: TargetPermits | None = None,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
         self._clock = clock
         self._router = router
@@ -51,7 +53,7 @@ class Attempts:
         self._sweeper = sweeper
         self._timeouts = timeouts
         self._permits = permits
-        self._calls = ProviderCalls(clock, log, sweeper, timeouts)
+        self._calls = ProviderCalls(clock, log, sweeper, timeouts, defects)
         self._budget = RetryBudget(clock)
 
     async def run(self, progress: Progress) -> Complete:

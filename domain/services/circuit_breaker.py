@@ -9,6 +9,7 @@ from domain.model import OPENED_BY_HAND
 from domain.services.breaker_state import RECENT_BUCKETS, BreakerPolicy, CallWindow, Opening, Phase, phase
 from ports.breaker_board import BreakerBoard
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
 MAX_TARGETS = 10_000
 """Callers may name any model of a provider: the oldest count is forgotten first."""
@@ -36,7 +37,8 @@ class CircuitBreakers:
     """The breakers of all targets (B0). Closed, a breaker costs a few dict look-ups and no I/O (B2).
 
     Each call is admitted, perhaps answered, and then told as succeeded, failed or abandoned by the same holder, who has
-    one call of a target at a time. Its result counts only if the breaker has not opened or closed since.
+    one call of a target at a time. Its result counts only if the breaker has not opened or closed since. What the board
+    raises all the same is reported, and decides nothing about the call: an answer that is there is an answer (B6).
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class CircuitBreakers:
         policy: BreakerPolicy,
         probe_seconds: float,
         chance: Callable[[], float] = random.random,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
         """`probe_seconds` is longer than a call may take; `chance` gives a number from 0 to 1."""
+        self._wall = Wall(defects, Where.BREAKERS)
         self._clock = clock
         self._board = board
         self._policy = policy
@@ -57,7 +61,14 @@ class CircuitBreakers:
         self._calls: dict[tuple[str, str], _Call] = {}  # as many as calls that are out: the slots bound them
 
     async def admit(self, target: str, holder: str) -> bool:
-        """Whether `holder` may call `target` now: it is closed, or this is its one probe."""
+        """Whether `holder` may call `target` now: it is closed, or this is its one probe. A board that cannot tell
+        shuts nobody out."""
+        with self._wall:
+            return await self._admit(target, holder)
+        self._calls[target, holder] = _Call(0, self._clock.monotonic())
+        return True
+
+    async def _admit(self, target: str, holder: str) -> bool:
         state = self._board.state(target)
         now = self._clock.monotonic()
         if state is None:
@@ -96,41 +107,44 @@ class CircuitBreakers:
         call = self._calls.pop((target, holder), None)
         if call is None:
             return
-        if call.generation == 0:
-            self._count(target, call, failed=False)
-            return
-        state = self._board.state(target)
-        try:
-            if state is not None and state.generation == call.generation:
-                self._forget(target, self._clock.monotonic())
-                await self._board.publish(target, None)
-        finally:
-            await self._board.release_probe(target, holder)
+        with self._wall:
+            if call.generation == 0:
+                self._count(target, call, failed=False)
+                return
+            state = self._board.state(target)
+            try:
+                if state is not None and state.generation == call.generation:
+                    self._forget(target, self._clock.monotonic())
+                    await self._board.publish(target, None)
+            finally:
+                await self._board.release_probe(target, holder)
 
     async def failed(self, target: str, holder: str, retry_after: float = 0.0, reason: str = "provider_error") -> None:
         """The call failed in a way that counts against the target (B5); `reason` is the code of its error."""
         call = self._calls.pop((target, holder), None)
         if call is None:
             return
-        state = self._board.state(target)
-        opening = self._opening(reason, retry_after)
-        if call.generation == 0:
-            failures = self._count(target, call, failed=True)
-            if failures:
-                self._forget(target, opening.now)
-                await self._board.publish(target, opening.first(self._policy, failures))
-            return
-        try:
-            if state is not None and state.generation == call.generation:
-                await self._board.publish(target, opening.again(self._policy, state))
-        finally:
-            await self._board.release_probe(target, holder)
+        with self._wall:
+            state = self._board.state(target)
+            opening = self._opening(reason, retry_after)
+            if call.generation == 0:
+                failures = self._count(target, call, failed=True)
+                if failures:
+                    self._forget(target, opening.now)
+                    await self._board.publish(target, opening.first(self._policy, failures))
+                return
+            try:
+                if state is not None and state.generation == call.generation:
+                    await self._board.publish(target, opening.again(self._policy, state))
+            finally:
+                await self._board.release_probe(target, holder)
 
     async def abandoned(self, target: str, holder: str) -> None:
         """The call ended without a verdict on the target: cancelled, or refused for what the request is."""
         call = self._calls.pop((target, holder), None)
         if call is not None and call.generation:
-            await self._board.release_probe(target, holder)
+            with self._wall:
+                await self._board.release_probe(target, holder)
 
     def shuts_out(self, target: str) -> bool:
         """Whether nobody may call `target` now, not even to probe it."""

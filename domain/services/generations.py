@@ -19,6 +19,7 @@ from domain.services.generation import Generation
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
 from ports.dead_letters import DeadLetters
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.fleet import Fleet, FleetEvent
 from ports.recorder import Recorder
 from ports.stream_log import StreamLog
@@ -31,7 +32,8 @@ RECHECK_SECONDS = 5.0
 
 
 class Generations:
-    """Starts generations, knows them, ends them. Each runs in a task that this object owns."""
+    """Starts generations, knows them, ends them. Each runs in a task that this object owns, and that never raises: a
+    defect ends its stream, is reported, and what was taken for it is given back all the same."""
 
     def __init__(
         self,
@@ -45,7 +47,13 @@ class Generations:
         sweeper: Sweeper,
         dead_letters: DeadLetters,
         fleet: Fleet | None = None,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._wall = Wall(defects, Where.GENERATION)
+        self._recording = Wall(defects, Where.RECORDER)
+        self._burying = Wall(defects, Where.DEAD_LETTERS)
+        self._settling = Wall(defects, Where.LIMITER)
+        self._leaving = Wall(defects, Where.ADMISSION)
         self._clock = clock
         self._log = log
         self._attempts = attempts
@@ -156,21 +164,24 @@ class Generations:
         generation.await_readers(max(RECHECK_SECONDS, generation.grace))
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+        async def walled() -> None:
+            with self._wall:
+                await work
+
+        task = asyncio.create_task(walled())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, generation: Generation) -> None:
         generation.begun = True
         thread_id = generation.context.thread_id
-        # What is said if nothing better is: a defect of ours must end the stream too, before it is reported.
-        terminal: Terminal = DEFECT
+        terminal: Terminal = DEFECT  # what is said if nothing better is: a defect of ours must end the stream too
         try:
-            with self._tracker.track_stage(stages.LLM_STREAMING, "Stream the answer", thread_id):
+            with self._wall, self._tracker.track_stage(stages.LLM_STREAMING, "Stream the answer", thread_id):
                 terminal = await self._fill(generation)
         finally:
             try:
-                with self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
+                with self._wall, self._tracker.track_stage(stages.CLEANUP, "Settle", thread_id):
                     await self._finish(generation, terminal)
             finally:
                 generation.dismiss()
@@ -179,10 +190,11 @@ class Generations:
 
     async def _leave(self, generation: Generation) -> None:
         ticket = generation.ticket
-        if generation.handed_over and not ticket.granted.done():
-            self._admission.forget(ticket)
-        else:
-            await self._admission.leave(ticket)
+        with self._leaving:
+            if generation.handed_over and not ticket.granted.done():
+                self._admission.forget(ticket)
+            else:
+                await self._admission.leave(ticket)
 
     async def _fill(self, generation: Generation) -> Terminal:
         """The stream up to its end; the end itself is returned. Whatever happens, there is one (S4)."""
@@ -242,9 +254,12 @@ class Generations:
             if generation.handed_over:
                 return
             terminal = LOST
-        await self._admission.settle(generation.context.caller, generation.job.reserved, tokens_used(progress))
-        await self._bury(generation, terminal)
-        self._recorder.record(self._record(generation, terminal))
+        with self._settling:
+            await self._admission.settle(generation.context.caller, generation.job.reserved, tokens_used(progress))
+        with self._burying:
+            await self._bury(generation, terminal)
+        with self._recording:
+            self._recorder.record(self._record(generation, terminal))
 
     async def _bury(self, generation: Generation, terminal: Terminal) -> None:
         """What waited its turn, and then failed for no fault of its own, can be replayed by an operator (Q7)."""

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from domain.errors import ConfigurationError, Scalar
+from domain.part import take_turns
 from domain.services.callers import Callers
 from domain.tiers import DEFAULT_TIER
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.keys import ApiKey, ApiKeys
 
 REFRESH_SECONDS = 0.5
@@ -16,9 +18,17 @@ Warn = Callable[[str, Mapping[str, Scalar]], None]
 
 
 class KeyRefresh:
-    """Gives `callers` the stored keys, so that no request waits for a store. Those last known outlive an outage."""
+    """Gives `callers` the stored keys, so that no request waits for a store. Those last known outlive an outage.
 
-    def __init__(self, clock: Clock, keys: ApiKeys, callers: Callers, warn: Warn) -> None:
+    A read with a defect costs itself; if each has one, a key that was revoked would stay valid for ever: then the
+    refresh ends, and with it the process.
+    """
+
+    def __init__(
+        self, clock: Clock, keys: ApiKeys, callers: Callers, warn: Warn, defects: Defects = LOGGED_DEFECTS
+    ) -> None:
+        self._defects = defects
+        self._warning = Wall(defects, Where.KEY_REFRESH)
         self._clock = clock
         self._keys = keys
         self._callers = callers
@@ -29,9 +39,11 @@ class KeyRefresh:
 
     async def run(self) -> None:
         """Reads until it is cancelled. Whoever starts it, owns it."""
-        while True:
-            await self._clock.sleep(REFRESH_SECONDS)
-            await self.refresh()
+        await take_turns(self._turn, Where.KEY_REFRESH, self._defects)
+
+    async def _turn(self) -> None:
+        await self._clock.sleep(REFRESH_SECONDS)
+        await self.refresh()
 
     async def refresh(self) -> None:
         """Reads once. A store that cannot be read is told of, not raised."""
@@ -39,7 +51,7 @@ class KeyRefresh:
             stored = await self._keys.list()
         except ConfigurationError as error:
             if self._readable:
-                self._warn("The API keys cannot be read; those last known stay valid", {"reason": error.message})
+                self._tell("The API keys cannot be read; those last known stay valid", {"reason": error.message})
             self._readable = False
             return
         self._readable = True
@@ -49,5 +61,9 @@ class KeyRefresh:
         fallen = {(key.name, key.tier) for key in self._callers.replace(stored)}
         for name, tier in sorted(fallen - self._warned):
             fields = {"key": name, "tier": tier, "instead": DEFAULT_TIER}
-            self._warn("The tier of an API key does not exist; the default tier counts", fields)
+            self._tell("The tier of an API key does not exist; the default tier counts", fields)
         self._warned = fallen
+
+    def _tell(self, sentence: str, fields: Mapping[str, Scalar]) -> None:
+        with self._warning:
+            self._warn(sentence, fields)

@@ -14,6 +14,7 @@ from domain.services.seam import Seam
 from domain.services.sweeper import Alarm, Sweeper
 from domain.services.targets import Target
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.provider import Delivery
 from ports.stream_log import StreamLog
 
@@ -39,7 +40,15 @@ class StreamTimeouts:
 class ProviderCalls:
     """Makes calls."""
 
-    def __init__(self, clock: Clock, log: StreamLog, sweeper: Sweeper, timeouts: StreamTimeouts) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        log: StreamLog,
+        sweeper: Sweeper,
+        timeouts: StreamTimeouts,
+        defects: Defects = LOGGED_DEFECTS,
+    ) -> None:
+        self._wall = Wall(defects, Where.GENERATION)
         self._clock = clock
         self._log = log
         self._sweeper = sweeper
@@ -87,7 +96,8 @@ class ProviderCalls:
             if not heard:
                 heard = True
                 for began in progress.began:
-                    began(now)
+                    with self._wall:  # a permit, a breaker: the answer is there all the same
+                        began(now)
             if seam is not None:
                 batch = seam.join(batch)
                 if not batch:  # held back, or all of it was there already: the provider is at work all the same

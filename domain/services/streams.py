@@ -40,6 +40,7 @@ from domain.services.routing import Router
 from domain.services.stream_ids import StreamIds, new_epoch
 from domain.services.sweeper import Sweeper
 from ports.clock import Clock
+from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.recorder import Recorder
 from ports.stream_log import Reader, StreamLog
 
@@ -54,6 +55,7 @@ class Attachment:
     generation: Generation | None
     verdict: Verdict | None = None
     on_close: Callable[[], None] | None = None
+    defects: Defects = LOGGED_DEFECTS
 
     @property
     def target(self) -> str | None:
@@ -70,14 +72,19 @@ class Attachment:
         self.close()
 
     def close(self) -> None:
-        """The connection is gone or done. Idempotent; may end the work (S7)."""
-        self.reader.close()
-        if self.generation is not None:
-            self.generation.detach()
-            self.generation = None
-        if self.on_close is not None:
-            self.on_close()
-            self.on_close = None
+        """The connection is gone or done. Idempotent; may end the work (S7). Each step is done, whatever the others do:
+        a generation that did not hear of it would run for nobody."""
+        wall = Wall(self.defects, Where.ATTACHMENT)
+        generation, self.generation = self.generation, None
+        on_close, self.on_close = self.on_close, None
+        with wall:
+            self.reader.close()
+        if generation is not None:
+            with wall:
+                generation.detach()
+        if on_close is not None:
+            with wall:
+                on_close()
 
 
 class StreamService:
@@ -95,7 +102,10 @@ class StreamService:
         recorder: Recorder,
         tracker: ExecutionTracker,
         sweeper: Sweeper,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
+        self._recording = Wall(defects, Where.RECORDER)
         self._clock = clock
         self._log = log
         self._ids = ids
@@ -178,7 +188,7 @@ class StreamService:
         generation = self._generations.get(stream_id)
         if generation is not None:
             generation.attach(0.0)
-        return Attachment(reader, reader.info, CacheStatus.BYPASS, generation)
+        return Attachment(reader, reader.info, CacheStatus.BYPASS, generation, defects=self._defects)
 
     async def cancel(self, stream_id: str, caller: Caller) -> None:
         """Ends a stream as `cancelled`; nothing happens if it has ended. Raises `StreamNotFoundError`."""
@@ -282,7 +292,7 @@ class StreamService:
             raise StreamNotResumableError("The stream was lost as it began.", thread_id=context.thread_id)
         if generation is not None:
             generation.attach(context.grace)
-        return Attachment(reader, info, cache, generation, verdict)
+        return Attachment(reader, info, cache, generation, verdict, defects=self._defects)
 
     async def _reserve(self, context: CallContext, cost: Cost) -> Verdict:
         with self._tracker.track_stage(stages.RATE_LIMITING, "Limits", context.thread_id):
@@ -314,24 +324,25 @@ class StreamService:
         error: SSEBaseError | None = None,
     ) -> None:
         """One record for a request that has no generation of its own: a hit, a joiner, a refusal."""
-        self._recorder.record(
-            RequestRecord(
-                thread_id=context.thread_id,
-                stream_id=info.stream_id,
-                tenant=context.caller.tenant,
-                door=context.door,
-                model=info.model,
-                target=None,
-                outcome=how,
-                code=None if error is None else error.code,
-                cache=cache,
-                attempts=0,
-                usage=None,
-                first_event_seconds=None,
-                total_seconds=self._clock.monotonic() - started,
-                stages=self._tracker.stage_seconds(context.thread_id),
+        with self._recording:
+            self._recorder.record(
+                RequestRecord(
+                    thread_id=context.thread_id,
+                    stream_id=info.stream_id,
+                    tenant=context.caller.tenant,
+                    door=context.door,
+                    model=info.model,
+                    target=None,
+                    outcome=how,
+                    code=None if error is None else error.code,
+                    cache=cache,
+                    attempts=0,
+                    usage=None,
+                    first_event_seconds=None,
+                    total_seconds=self._clock.monotonic() - started,
+                    stages=self._tracker.stage_seconds(context.thread_id),
+                )
             )
-        )
 
 
 def refusal(error: BaseException) -> Outcome:

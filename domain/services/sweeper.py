@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ports.clock import Clock
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Where
 
 NEVER = math.inf
 
@@ -71,16 +72,21 @@ class Timeout:
 
 
 class Sweeper:
-    """Rings alarms. `run` is the one task behind them; whoever starts it, owns it."""
+    """Rings alarms. `run` is the one task behind them; whoever starts it, owns it.
 
-    def __init__(self, clock: Clock, tick: float = 0.1) -> None:
+    A ring that raises is reported, and all others ring: they belong to other streams. Anything else that goes wrong in
+    a sweep ends it, and with it the process (G8): without its deadlines nothing here can be trusted to end.
+    """
+
+    def __init__(self, clock: Clock, tick: float = 0.1, defects: Defects = LOGGED_DEFECTS) -> None:
         self._clock = clock
+        self._defects = defects
         self._tick = tick
         self._alarms: set[Alarm] = set()
         self._lag = 0.0
 
     def alarm(self, seconds: float, ring: Callable[[], None]) -> Alarm:
-        """An alarm that rings in `seconds`. `ring` must not raise and must not block."""
+        """An alarm that rings in `seconds`. `ring` must not block; what it raises is reported, and it rings no more."""
         return Alarm(self._alarms, self._clock.monotonic() + seconds, ring)
 
     def timeout(self, seconds: float) -> Timeout:
@@ -106,7 +112,10 @@ class Sweeper:
         for alarm in [alarm for alarm in self._alarms if alarm.at <= now]:
             ring = alarm.ring
             alarm.cancel()
-            ring()
+            try:
+                ring()
+            except CALLBACK_ERRORS as error:
+                self._defects.report(Where.ALARM, error)
 
     def __len__(self) -> int:
         return len(self._alarms)

@@ -5,7 +5,7 @@ A permit is held from before a call to its end. What waits has sent nothing, so 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from domain.errors import (
@@ -23,6 +23,7 @@ from domain.services.progress import Progress
 from domain.services.sweeper import Sweeper
 from domain.services.targets import Target
 from ports.clock import Clock
+from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Where
 from ports.occupancy import Occupancy
 from ports.stream_log import StreamLog
 
@@ -80,7 +81,9 @@ class TargetPermits(Occupancy):
         *,
         wait: float,
         most: int,
+        defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        self._defects = defects
         self._clock = clock
         self._log = log
         self._sweeper = sweeper
@@ -165,8 +168,13 @@ class TargetPermits(Occupancy):
             for waiter, ahead in lane.line.places():
                 if ahead != waiter.ahead:
                     waiter.ahead = ahead
-                    with suppress(StreamingError):  # whoever gives a permit back answers for its own stream alone
+                    # Whoever gives a permit back answers for its own stream alone.
+                    try:
                         self._log.append(waiter.lease, [Status(StatusState.QUEUED, ahead)])
+                    except StreamingError:
+                        pass
+                    except CALLBACK_ERRORS as error:
+                        self._defects.report(Where.PERMITS, error)
 
     def _lane(self, target: str) -> _Lane:
         lane = self._lanes.get(target)

@@ -55,6 +55,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.StreamingError: Row(500, OURS),
     errors.StreamNotFoundError: Row(404, INVALID),
     errors.StreamNotResumableError: Row(410, INVALID),
+    errors.ReaderDefectError: Row(500, OURS),
     errors.StreamLogFullError: Row(503, "overloaded_error"),
     errors.StreamLogUnavailableError: Row(503, "overloaded_error"),
     errors.ServerDrainingError: Row(503, "overloaded_error"),

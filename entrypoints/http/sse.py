@@ -16,7 +16,7 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import StreamNotResumableError
+from domain.errors import ReaderDefectError, StreamNotResumableError
 from domain.model import Batch, Failed
 from domain.services.generations import failed
 from domain.services.streams import Attachment
@@ -134,6 +134,10 @@ class StreamResponse(EventSourceResponse):
                         raise
                     await self._write(send, self._encoder.lost(failed(lost)))
                     await self._finish(send)
+                except ReaderDefectError:  # told where it was raised (G1); what was sent has no end, so the client sees
+                    if self._direct is None:
+                        raise
+                    self._direct.abort()
         finally:
             self._alarm.cancel()
             self._streams.remove(self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
 from adapters.memory.dead_letters import MemoryDeadLetters
+from adapters.memory.defects import MemoryDefects
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
@@ -68,38 +69,52 @@ class House:
     line_depth: int = 100
     queue: MessageQueue = field(default_factory=lambda: MemoryMessageQueue(10, 10))
     limits: type[MemoryLimiter] = MemoryLimiter
+    recorders: type[MemoryRecorder] = MemoryRecorder
+    boards: type[MemoryBreakerBoard] = MemoryBreakerBoard
+    defects: MemoryDefects = field(default_factory=MemoryDefects)
 
     def build(self) -> StreamService:
         """The service, its parts in the attributes."""
         clock = self.clock
         self.demo = DemoProvider("p", clock, {"ok": Script(text_pieces(TEXT)), **self.scripts})
-        self.sweeper = Sweeper(clock)
-        self.recorder = MemoryRecorder(100)
+        self.sweeper = Sweeper(clock, defects=self.defects)
+        self.recorder = self.recorders(100)
         self.tracker = ExecutionTracker(clock, sample_rate=1.0)
-        self.board = MemoryBreakerBoard(clock)
+        self.board = self.boards(clock)
         self.slots = MemorySlots(self.slots_in_all, lambda _: 100)
         self.l1 = MemoryCache(clock, max_bytes=2**20, max_entries=100, max_entry_bytes=2**20)
         self.limiter = limiter = self.limits(clock, {"default": Tier(1000, self.tokens_per_minute, 100)})
-        log = self.log or MemoryStreamLog(clock, max_bytes=2**24)
+        log = self.log or MemoryStreamLog(clock, max_bytes=2**24, defects=self.defects)
         self.the_log = log
-        cache = AnswerCache(self.tracker, self.policy, self.l1, self.l2)
+        cache = AnswerCache(self.tracker, self.policy, self.l1, self.l2, self.defects)
         router = Router(
             {"p": self.provider or self.demo},
             self.routes,
             RetryPolicy(max_attempts=3, base_delay=1.0),
             random.Random(1),
         )
-        self.breakers = CircuitBreakers(clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0)
+        self.breakers = CircuitBreakers(
+            clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0, defects=self.defects
+        )
         tier = Tier(1000, self.tokens_per_minute, 100)
         self.target_permits = None
         if self.permits is not None:
             depth = self.line_depth
             self.target_permits = TargetPermits(
-                clock, log, self.sweeper, lambda: FairLine(depth, depth), lambda _: tier, wait=20.0, most=self.permits
+                clock,
+                log,
+                self.sweeper,
+                lambda: FairLine(depth, depth),
+                lambda _: tier,
+                wait=20.0,
+                most=self.permits,
+                defects=self.defects,
             )
         timeouts = StreamTimeouts(10.0, 30.0, 100.0)
-        attempts = Attempts(clock, log, router, self.breakers, self.sweeper, timeouts, self.target_permits)
-        admission = Admission(clock, limiter, self.slots, self.queue, lambda _: tier, wait=60.0)
+        attempts = Attempts(
+            clock, log, router, self.breakers, self.sweeper, timeouts, self.target_permits, self.defects
+        )
+        admission = Admission(clock, limiter, self.slots, self.queue, lambda _: tier, wait=60.0, defects=self.defects)
         self.admission = admission
         self.dead_letters = MemoryDeadLetters()
         self.generations = Generations(
@@ -113,6 +128,7 @@ class House:
             self.sweeper,
             self.dead_letters,
             self.fleet,
+            self.defects,
         )
         return StreamService(
             clock,
@@ -125,6 +141,7 @@ class House:
             self.recorder,
             self.tracker,
             self.sweeper,
+            self.defects,
         )
 
     async def pass_time(self, seconds: float, step: float = 0.5) -> None:

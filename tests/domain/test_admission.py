@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from adapters.memory.defects import MemoryDefects
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
 from adapters.memory.queue import MemoryMessageQueue
@@ -12,6 +13,7 @@ from domain.errors import QueueFullError, RateLimitExceededError, RequestTooCost
 from domain.model import Caller, CompletionRequest, Cost, Message, Status, StatusState, Tier
 from domain.services.admission import Admission, queue_cost
 from domain.services.estimate import DEFAULT_ANSWER_TOKENS, PART_TOKENS, estimate_tokens
+from ports.defects import Where
 from tests.jobs import job, message
 
 A, B = Caller("a"), Caller("b")
@@ -283,17 +285,17 @@ class Defective(MemoryMessageQueue):
 
 async def test_a_defect_is_reported_and_costs_one_look_q3() -> None:
     _, slots, _, clock = fleet_admission()
-    service = Admission(clock, MemoryLimiter(clock, {}), slots, Defective(10, 10), lambda _: Tier(1, 1, 1), wait=60.0)
+    defects, tier = MemoryDefects(), Tier(1, 1, 1)
+    limiter, line = MemoryLimiter(clock, {}), Defective(10, 10)
+    service = Admission(clock, limiter, slots, line, lambda _: tier, wait=60.0, defects=defects)
     slots.taken = True
     waiting = await service.enter(job(A.tenant, "s1"))
-    heard: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, said: heard.append(said["exception"]))
     running = asyncio.create_task(service.run())
     await clock.advance(1.1)
     slots.taken = False
     await clock.advance(0.3)
     assert waiting.granted.done()
-    assert [type(one) for one in heard] == [ZeroDivisionError]
+    assert [(where, type(error)) for where, error in defects.reported] == [(Where.ADMISSION, ZeroDivisionError)]
     running.cancel()
     await service.leave(waiting)
 

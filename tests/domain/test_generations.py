@@ -28,6 +28,7 @@ from domain.model import (
     Outcome,
 )
 from domain.services.streams import StreamService
+from ports.defects import Where
 from ports.provider import Provider
 from tests.domain.parts import CALLER, TEXT, House, ask, context, read_all
 
@@ -161,16 +162,14 @@ class Defect(Provider):
 
 async def test_a_defect_of_ours_ends_the_stream_settles_and_is_reported_s4() -> None:
     house = House(provider=Defect())
-    reported: list[str] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
     attachment = await house.build().open(ask(), context())
     (generation,) = house.generations._running.values()
     events = await asyncio.wait_for(read_all(attachment), 5)
     assert events == [Failed("internal_error", "Something went wrong on our side.", retryable=True)]
     attachment.close()
     assert generation.task is not None
-    with pytest.raises(ZeroDivisionError):
-        await generation.task
+    await generation.task
+    assert [(where, type(error)) for where, error in house.defects.reported] == [(Where.GENERATION, ZeroDivisionError)]
     assert (len(house.generations), len(house.slots)) == (0, 0)
 
 

@@ -14,6 +14,8 @@ from entrypoints.http.client_address import neighbourhood
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits
 from entrypoints.http.server.protocol import HttpProtocol, Registry
 from ports.clock import Clock
+from ports.defects import Defects
+from ports.refusals import Refusals
 
 LOOK_SECONDS = 0.5
 """Between two looks at the deadlines of all connections: no timer per connection, no alarm per request."""
@@ -37,8 +39,6 @@ class Connections(Registry):
     A connection above a bound takes the place of the one that has been idle for longest, of the same address if it is
     the bound of an address; where none is idle it is refused. Idle is who has no request under way. `is_proxy` tells
     the addresses of trusted proxies, which stand for many clients: for them only the bound of all counts.
-
-    `refused` is told the code of each request that goes no further than the server, `defect` what a callback raised.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Connections(Registry):
         limits: ConnectionLimits,
         bounds: ConnectionBounds,
         is_proxy: Callable[[str], bool],
-        refused: Callable[[str], None],
-        defect: Callable[[str, BaseException], None],
+        refusals: Refusals,
+        defects: Defects,
     ) -> None:
         self.limits = limits
-        self.refused = refused
-        self.defect = defect
+        self.refusals = refusals
+        self.defects = defects
         self.now = clock.monotonic
         self._sweeper = sweeper
         self._bounds = bounds

@@ -17,6 +17,8 @@ from entrypoints.http.server.body import RequestBody
 from entrypoints.http.server.exchange import DIRECT, STATUS_LINES, Application, Exchange, Link
 from entrypoints.http.server.head import END, Head, HttpRefusalError, check_beginning, parse_head
 from entrypoints.http.server.limits import ConnectionLimits
+from ports.defects import Defects, Wall, Where
+from ports.refusals import Door, Refusals
 
 NEVER = math.inf
 _CLOSE_WAIT = 8
@@ -41,10 +43,8 @@ class Registry(Protocol):
     limits: ConnectionLimits
     now: Callable[[], float]
     """Monotonic seconds."""
-    refused: Callable[[str], None]
-    """Told the code of each refusal."""
-    defect: Callable[[str, BaseException], None]
-    """Told what a callback has raised, and where."""
+    refusals: Refusals
+    defects: Defects
 
     @abstractmethod
     def admit(self, connection: "HttpProtocol", address: str) -> bool:
@@ -318,7 +318,7 @@ class HttpProtocol(asyncio.Protocol, Link):
 
     def _refuse(self, refusal: HttpRefusalError) -> None:
         """Answers a request that goes no further. One that the application has begun to answer is cut."""
-        self._connections.refused(refusal.code)
+        self._connections.refusals.refuse(Door.SERVER, refusal.code, refusal.status)
         if self._exchange is not None and self._exchange.started:
             self.transport.abort()
             return
@@ -334,10 +334,8 @@ class HttpProtocol(asyncio.Protocol, Link):
         """Tells whoever works for this client that it has gone."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            try:
+            with Wall(self._connections.defects, Where.CONNECTION):  # who leaves disturbs nobody (G1)
                 exchange.disconnect()
-            except Exception as error:  # noqa: BLE001 - a wall: who leaves must not disturb the server
-                self._connections.defect("connection_lost", error)
 
     def _linger(self) -> None:
         """Closes our side, and reads and drops what comes for a while (G7): to close with input unread makes the kernel
