@@ -240,8 +240,13 @@ class HttpProtocol(asyncio.Protocol, Link):
         }
         task = self._loop.create_task(exchange.run(self._app, scope))
         self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
-        task.add_done_callback(_report)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        """The application has returned. Of its defects the client has heard as much as it should; the log has all."""
+        self._state.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logging.getLogger("headgate.server").error("Exception in ASGI application", exc_info=error)
 
     def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes) -> None:
         piece, rest = body.feed(data)
@@ -302,10 +307,14 @@ class HttpProtocol(asyncio.Protocol, Link):
                 self._unsent, self._unsent_at = unsent, now
             elif now >= self._unsent_at + limits.send_seconds:
                 self.transport.abort()
+                return
         if self.read_paused and self._exchange is not None and _has_left(self.transport):
             self.transport.abort()
-        if self.deadline > now:
-            return
+        elif self.deadline <= now:
+            self._end_late(now)
+
+    def _end_late(self, now: float) -> None:
+        limits = self._connections.limits
         if self._phase is Phase.BODY or (self._phase is Phase.HEAD and self._buffer):
             self._refuse(HttpRefusalError(408, "request_timeout", "The request did not come in time."))
         elif self._phase is Phase.END:
@@ -359,12 +368,6 @@ class HttpProtocol(asyncio.Protocol, Link):
         self._lingered += size
         if self._lingered > self._connections.limits.linger_bytes:
             self.transport.abort()
-
-
-def _report(task: "asyncio.Task[None]") -> None:
-    """A defect of the application: its client has its answer, and the log says what it was."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logging.getLogger("headgate.server").error("Exception in ASGI application", exc_info=error)
 
 
 def _has_left(transport: asyncio.Transport) -> bool:
