@@ -5,15 +5,20 @@ from itertools import accumulate
 
 from adapters.observability.redaction_cards import card_spans
 from adapters.observability.redaction_emails import email_spans
+from adapters.observability.redaction_ibans import iban_spans
 from adapters.observability.redaction_keys import known_key_spans
 from adapters.observability.redaction_labels import labelled_spans
+from adapters.observability.redaction_national_ids import national_id_spans
 from adapters.observability.redaction_phones import phone_spans
+from adapters.observability.redaction_shape import shape_of
 from adapters.observability.redaction_view import View
 
 KEY = "[REDACTED:key]"
 EMAIL = "[REDACTED:email]"
 CARD = "[REDACTED:card]"
 PHONE = "[REDACTED:phone]"
+IBAN = "[REDACTED:iban]"
+NATIONAL_ID = "[REDACTED:id]"
 CUT = "…[TRUNCATED]"
 LONGEST_TEXT = 16_384
 # A secret across the cut leaves its beginning, too short to be known, at the very end: shorter than this.
@@ -55,6 +60,9 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
             spans.append((start, end, EMAIL))
     spans += ((*view.source(span), CARD) for span in card_spans(view.text))
     spans += ((*view.source(span), PHONE) for span in phone_spans(view.text))
+    shape = shape_of(view.text)
+    spans += ((*view.source(span), IBAN) for span in iban_spans(view.text, shape))
+    spans += ((*view.source(span), NATIONAL_ID) for span in national_id_spans(view.text, shape))
     return spans
 
 

@@ -1,0 +1,61 @@
+"""Finds international bank account numbers in a text: a country's length and the check digits (ISO 13616)."""
+
+_LENGTHS = {
+    country: length
+    for length, countries in {
+        15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+    }.items()
+    for country in countries.split()
+}  # fmt: skip
+_BEGINNING = b" aa00"
+_GROUP = 4
+_SEPARATORS = " -+.\u00a0\u202f\u2011"
+# A letter counts as two digits, from A = 10 to Z = 35.
+_VALUES = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def is_iban(number: str) -> bool:
+    """Say whether the letters and digits, without separators and in capitals, are of a country and pass the check."""
+    if _LENGTHS.get(number[:2]) != len(number) or not (number.isascii() and number.isalnum()):
+        return False
+    return int((number[_GROUP:] + number[:_GROUP]).translate(_VALUES)) % 97 == 1
+
+
+def iban_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
+    """Give the places of the numbers, in one piece or in groups of four; `shape` is the text's."""
+    spans: list[tuple[int, int]] = []
+    start = shape.find(_BEGINNING)
+    while start >= 0:
+        end = _end_of_iban(text, start)
+        if end is not None:
+            spans.append((start, end))
+        start = shape.find(_BEGINNING, end or start + 1)
+    return spans
+
+
+def _end_of_iban(text: str, start: int) -> int | None:
+    length = _LENGTHS.get(text[start : start + 2].upper())
+    if length is None:
+        return None
+    separator = text[start + _GROUP : start + _GROUP + 1]
+    if separator not in _SEPARATORS:
+        ends = (start + length,)
+    else:  # behind the check digits the rest may come in one piece
+        ends = (start + length + (length - 1) // _GROUP, start + length + 1)
+    for end in ends:
+        number = text[start:end]
+        if end - start > length:
+            number = number.replace(separator, "") if _is_grouped(number, separator, length) else ""
+        following = text[end : end + 1]
+        if is_iban(number.upper()) and not (following.isascii() and following.isalnum()):
+            return end
+    return None
+
+
+def _is_grouped(printed: str, separator: str, length: int) -> bool:
+    if len(printed) == length + 1:
+        return True
+    return all(printed[place] == separator for place in range(_GROUP, len(printed), _GROUP + 1))
