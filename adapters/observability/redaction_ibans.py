@@ -1,5 +1,7 @@
 """Finds international bank account numbers in a text: a country's length and the check digits (ISO 13616)."""
 
+import re
+
 _LENGTHS = {
     country: length
     for length, countries in {
@@ -10,7 +12,7 @@ _LENGTHS = {
     }.items()
     for country in countries.split()
 }  # fmt: skip
-_BEGINNING = b" aa00"
+_BEGINNING = re.compile(b" aa00")
 _GROUP = 4
 _SEPARATORS = " -+.\u00a0\u202f\u2011"
 # A letter counts as two digits, from A = 10 to Z = 35.
@@ -27,12 +29,10 @@ def is_iban(number: str) -> bool:
 def iban_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
     """Give the places of the numbers, in one piece or in groups of four; `shape` is the text's."""
     spans: list[tuple[int, int]] = []
-    start = shape.find(_BEGINNING)
-    while start >= 0:
-        end = _end_of_iban(text, start)
+    for beginning in _BEGINNING.finditer(shape):
+        end = _end_of_iban(text, beginning.start())
         if end is not None:
-            spans.append((start, end))
-        start = shape.find(_BEGINNING, end or start + 1)
+            spans.append((beginning.start(), end))
     return spans
 
 
@@ -42,9 +42,9 @@ def _end_of_iban(text: str, start: int) -> int | None:
         return None
     separator = text[start + _GROUP : start + _GROUP + 1]
     if separator not in _SEPARATORS:
-        ends = (start + length,)
+        ends = [start + length]
     else:  # behind the check digits the rest may come in one piece
-        ends = (start + length + (length - 1) // _GROUP, start + length + 1)
+        ends = [start + length + (length - 1) // _GROUP, start + length + 1]
     for end in ends:
         number = text[start:end]
         if end - start > length:

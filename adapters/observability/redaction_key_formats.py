@@ -32,6 +32,9 @@ def _beginning(literal: str) -> str:
     return f"(?:(?<![A-Za-z0-9]{text})|{'|'.join(f'(?<={escape}{text})' for escape in escapes)})"
 
 
+_AT_WORD = _beginning("")
+
+
 def _word(literal: str, rest: str) -> Format:
     # The literal first: for that a search is fast.
     return literal, f"{re.escape(literal)}{_beginning(literal)}(?:{rest})"
@@ -81,7 +84,7 @@ UNDERSCORED: tuple[Format, ...] = (
     *(_word(prefix, _DIGIT + _ALNUM % 28) for prefix in ("rnd_", "xau_", "phc_", "phx_", "jina_", "napi_")),
     # Webhooks' secrets; MaxMind
     _format("whsec_", r"[A-Za-z0-9+/=_\-]{16,512}+"),
-    ("_mmk", r"(?<![A-Za-z0-9_])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk" + _END),
+    ("_mmk", _AT_WORD + "[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk" + _END),
 )
 HYPHENED: tuple[Format, ...] = (
     # OpenAI, Anthropic, OpenRouter, Langfuse, DeepSeek and others; xAI, Perplexity, Tavily, Cerebras, NVIDIA; PyPI
@@ -118,7 +121,7 @@ HYPHENED: tuple[Format, ...] = (
     _word("access-", rf"(?:sandbox|development|production)-{_UUID}"),
     _format("FLWSECK", rf"(?:_TEST)?-{_DIGIT}{_REST % 12}"),
     # Mailgun without a prefix, Mailchimp
-    ("-", rf"(?:(?<![A-Za-z0-9])|(?<=\\n))[0-9a-f]{{32}}-(?:[0-9a-f]{{8}}-[0-9a-f]{{8}}|us[0-9]{{1,2}})(?![\w\-])"),
+    ("-", rf"{_AT_WORD}[0-9a-f]{{32}}-(?:[0-9a-f]{{8}}-[0-9a-f]{{8}}|us[0-9]{{1,2}})(?![\w\-])"),
 )
 DOTTED: tuple[Format, ...] = (
     # Google: OAuth's access tokens, AI Studio; Slack's webhooks; Cloudflare's origins
@@ -128,21 +131,21 @@ DOTTED: tuple[Format, ...] = (
     _word("v1.0-", rf"[0-9a-f]{{24}}-{_HEX % 140}"),
     # Vault, SendGrid, Doppler, Dropbox, Harness, Dynatrace, Terraform, Airtable
     *(_word(prefix, _MIXED + _REST % 16) for prefix in ("hvs.", "hvb.", "hvr.")),
-    _word("s.", rf"(?=[A-Za-z]{{0,24}}[0-9])[A-Za-z0-9]{{24}}(?![\w.(])"),
+    _word("s.", r"(?=[A-Za-z]{0,24}[0-9])[A-Za-z0-9]{24}(?![\w(]|\.\w)"),
     _word("SG.", rf"{_REST % 16}\.{_REST % 16}"),
     _word("dp.", rf"(?:pt|st|ct|sa|said|scim|audit)\.(?:[a-z0-9_\-]{{2,40}}\.)?{_ALNUM % 40}"),
     _word("sl.", _MIXED + _DOTTED % 60),
     *(_word(prefix, r"[\w\-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}" + _END) for prefix in ("pat.", "sat.")),
     _word("dt0", rf"[a-z][0-9]{{2}}\.[A-Z0-9]{{24}}\.{_ALNUM % 64}"),
-    (".atlasv1.", rf"(?<![A-Za-z0-9])[A-Za-z0-9]{{14}}\.atlasv1\.{_BASE64 % 60}"),
+    (".atlasv1.", rf"{_AT_WORD}[A-Za-z0-9]{{14}}\.atlasv1\.{_BASE64 % 60}"),
     _word("pat", rf"[A-Za-z0-9]{{14}}\.{_HEX % 64}"),
     # Discord's bots: the first part is a number in base64
-    (".", rf"{_beginning('')}[MNO][A-Za-z0-9_\-]{{23,27}}\.[A-Za-z0-9_\-]{{6}}\.{_REST % 27}"),
+    (".", rf"{_AT_WORD}[MNO][A-Za-z0-9_\-]{{23,27}}\.[A-Za-z0-9_\-]{{6}}\.{_REST % 27}"),
 )
 # Behind a number and a colon: Telegram, Asana.
 AFTER_COLON: tuple[Format, ...] = (
     (":AA", rf"[0-9]{{8,10}}:AA{_REST % 30}"),
-    ("/", rf"(?<![A-Za-z0-9.])[0-2]/[0-9]{{12,20}}(?:/[0-9]{{12,20}})?:{_HEX % 32}"),
+    ("/", rf"{_AT_WORD}(?<!\.)[0-2]/[0-9]{{12,20}}(?:/[0-9]{{12,20}})?:{_HEX % 32}"),
 )
 # The webhooks of Discord and of Teams; Google's refresh tokens
 AFTER_SLASH: tuple[Format, ...] = (
@@ -165,8 +168,8 @@ CAPITALS: tuple[Format, ...] = (
     _word("LTAI", "[A-Za-z0-9]{20}" + _END),
     # Twilio; Square and Facebook; New Relic's licences; Atlassian, Bitbucket, Trello
     *(_word(prefix, "[0-9A-Fa-f]{32}" + _END) for prefix in ("SK", "AC")),
-    ("EAA", rf"EAA(?<![A-Za-z0-9+=_\-]EAA)(?<![A-Za-z0-9+]/EAA)(?:A{_REST % 22}|[B-Z]{_ALNUM % 80})(?![+/=])"),
-    ("NRAL", r"(?<![A-Za-z0-9])[A-Za-z0-9]{30,36}NRAL" + _END),
+    ("EAA", rf"EAA{_beginning('EAA')}(?<![+_\-]EAA)(?<![A-Za-z0-9+]/EAA)(?:A{_REST % 22}|[B-Z]{_ALNUM % 80})(?![+/=])"),
+    ("NRAL", _AT_WORD + "[A-Za-z0-9]{30,36}NRAL" + _END),
     _format("AT", r"[A-Z]TT3x[A-Za-z0-9_\-=]{20,16384}+"),
     _word("ATBB", rf"{_DIGIT}[A-Za-z0-9_\-=]{{24,16384}}+"),
     _word("ATTA", _HEX % 60),
@@ -179,6 +182,6 @@ CAPITALS: tuple[Format, ...] = (
 # All others: the text itself is rare. Databricks; Azure AD; OpenShift.
 OTHERS: tuple[Format, ...] = (
     *(_word(prefix, "[0-9a-f]{32}(?:-[0-9])?" + _END) for prefix in ("dapi", "dose")),
-    ("~", r"(?<![A-Za-z0-9_~.\-])[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~\-])"),
+    ("~", rf"{_AT_WORD}(?<![_~.\-])[A-Za-z0-9_~.]{{3}}[0-9]Q~[A-Za-z0-9_~.\-]{{31,34}}(?![A-Za-z0-9_~\-])"),
     ("~", rf"sha256~{_REST % 40}"),
 )

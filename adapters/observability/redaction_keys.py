@@ -23,7 +23,7 @@ def _compiled(formats: tuple[Format, ...]) -> tuple[tuple[str, re.Pattern[str]],
 # floats and moments, which fill the lines of a log, do not pass.
 _MIXED = r"(?=[a-z_\-]{0,40}+[0-9A-Z+/])"
 _LOOKS = tuple(
-    (re.compile(look), _compiled(formats))
+    (re.compile(look).search, _compiled(formats))
     for look, formats in (
         (rf"_(?:{_MIXED}[A-Za-z0-9_\-+/]{{16}}|mmk)", UNDERSCORED),
         (
@@ -60,8 +60,8 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_\-]{10,16384}+(?P<rest>(?:\.[A-Za-z0-9_\-]{0,1
 def known_key_spans(text: str) -> list[tuple[int, int]]:
     """Give the places of the keys whose vendor can be told from their form."""
     spans: list[tuple[int, int]] = []
-    for look, formats in _LOOKS:
-        if look.search(text) is not None:
+    for may_hold, formats in _LOOKS:
+        if may_hold(text) is not None:
             for literal, pattern in formats:
                 if literal in text:
                     spans += (match.span() for match in pattern.finditer(text))

@@ -1,7 +1,7 @@
-"""Finds social security numbers and the like in a text: by their form and check digits, or after a word that says so."""
+"""Finds social security numbers and their like in a text: by form and check digits, or after a word that names one."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 _HYPHEN = r"[\-\u2010\u2011\u2013]"
 _BEFORE = r"(?<![A-Za-z0-9+\-])(?<![0-9]\.)"
@@ -12,13 +12,21 @@ _SSN = (
     rf"|9[0-9]{{2}}(?P<second>{_HYPHEN})(?:5[0-9]|6[0-5]|[78][0-9]|9[0-24-9])(?<!89))"
     r"(?:(?P=first)|(?P=second))(?!0000)[0-9]{4}"
 )
+# United Kingdom: the prefixes in use.
 _NINO = (
     r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
     r"(?:[0-9]{6}|(?P<gap>[ \-])[0-9]{2}(?P=gap)[0-9]{2}(?P=gap)[0-9]{2}(?P=gap))[A-D]"
 )
-_NIR = r"[12](?P<gap>[ ]?)[0-9]{2}(?P=gap)(?:0[1-9]|1[0-2]|[2-9][0-9])(?:(?P=gap)[0-9]{2})(?:(?P=gap)[0-9]{3}){2}(?P=gap)[0-9]{2}"
+# France, with the month of birth; some months are fictitious.
+_NIR = (
+    r"[12](?P<gap>[ ]?)[0-9]{2}(?P=gap)(?:0[1-9]|1[0-2]|[2-9][0-9])(?P=gap)[0-9]{2}"
+    r"(?:(?P=gap)[0-9]{3}){2}(?P=gap)[0-9]{2}"
+)
+# Brazil
 _CPF = r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"
+# Italy, with the day of birth, plus 40 for women.
 _CODICE_FISCALE = r"(?i:[A-Z]{6}[0-9]{2}[ABCDEHLMPRST](?:[04][1-9]|[1256][0-9]|[37][01])[A-Z][0-9]{3}[A-Z])"
+# Switzerland
 _AHV = r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}"
 
 
@@ -37,47 +45,51 @@ def _is_ahv(digits: str) -> bool:
     return (sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))) % 10 == 0
 
 
-# What the text's shape must hold, the form, and the check of its digits.
-_FORMS: tuple[tuple[tuple[bytes, ...], re.Pattern[str], Callable[[str], bool] | None], ...] = tuple(
-    (shapes, re.compile(f"{_BEFORE}{form}{_AFTER}"), check)
-    for shapes, form, check in (
-        ((b" 000 00 0000 ",), _SSN, None),
-        ((b" aa000000a ", b" aa 00 00 00 a "), _NINO, None),  # United Kingdom
-        ((b" 000000000000000 ", b" 0 00 00 00 000 000 00 "), _NIR, _is_nir),  # France
-        ((b" 000 000 000 00 ",), _CPF, _is_cpf),  # Brazil
-        ((b" aaaaaa00a00a000a ",), _CODICE_FISCALE, None),  # Italy
-        ((b" 000 0000 0000 00 ",), _AHV, _is_ahv),  # Switzerland
-    )
+_Form = tuple[re.Pattern[bytes], re.Pattern[str], Callable[[str], bool]]
+
+
+def _form(shape: bytes, form: str, check: Callable[[str], bool]) -> _Form:
+    return re.compile(shape), re.compile(f"{_BEFORE}{form}{_AFTER}"), check
+
+
+# What the text's shape must hold, the form, and the check of its digits. A fixed text first: for that a search is fast.
+_OF_LETTERS = (
+    _form(b"aa00(?:a00a000a |00(?<= aa0000)00a )", f"(?:{_NINO}|{_CODICE_FISCALE})", bool),
+    _form(b" aa 00 00 00 a ", _NINO, bool),
 )
-# After a word that says so, any number of six to fourteen digits. The digits of a moment do not count.
-_MOMENT = b"0000 00 00a00 00 00"
-_FEWEST_DIGITS = b"0" * 6
+_OF_DIGITS = (
+    _form(b" 000 00 0000 ", _SSN, bool),
+    _form(b" 0{15} ", _NIR, _is_nir),
+    _form(b" 0 00 00 00 000 000 00 ", _NIR, _is_nir),
+    _form(b" 000 000 000 00 ", _CPF, _is_cpf),
+    _form(b" 000 0000 0000 00 ", _AHV, _is_ahv),
+)
+# After a word that names one, any number of seven to fourteen digits.
 _WORDS = ("ssn", "social", "national", "nino", "tax", "itin", "aadhaar", "cpf", "pesel", "bsn", "personnummer", "cpr")
 _LABELLED = re.compile(
-    r"(?i:(?<![a-z])(?:ssn|social[ _-]?(?:security|insurance)|national[ _-]?(?:insurance|id(?:entity|entification)?)|nino"
-    r"|tax(?:payer)?[ _-]?id|itin|aadhaar|cpf|pesel|bsn|personnummer|cpr)(?:[ _-]?(?:number|no|nr|num|id))?)"
+    r"(?i:(?<![a-z])(?:ssn|social[ _-]?(?:security|insurance)|national[ _-]?(?:insurance|id(?:entity|entification)?)"
+    r"|nino|tax(?:payer)?[ _-]?id|itin|aadhaar|cpf|pesel|bsn|personnummer|cpr)(?:[ _-]?(?:number|no|nr|num|id))?)"
     r"(?:\\{0,3}[\"'])?(?:[ ]?[:=#]{1,2}|[ ]is|(?=[ ]))[ ]{0,2}(?:\\{0,3}[\"'])?"
-    r"(?P<number>[A-Za-z]{0,2}[0-9](?:[ .\-/\u2010\u2011\u2013]?[0-9]){5,13}[ ]?[A-Z]?)(?![A-Za-z0-9])"
+    r"(?P<number>[A-Za-z]{0,2}[0-9](?:[ .\-/\u2010\u2011\u2013]?[0-9]){6,13}[ ]?[A-Z]?)(?![A-Za-z0-9])"
 )
 
 
-def national_id_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
-    """Give the places of the numbers; `shape` is the text's."""
+def lettered_id_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
+    """Give the places of the numbers with letters in them; `shape` is the text's."""
+    return _of_forms(_OF_LETTERS, text, shape)
+
+
+def numeric_id_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
+    """Give the places of the numbers of digits, and of any number that a word names; `shape` is the text's."""
+    return [*_of_forms(_OF_DIGITS, text, shape), *_labelled(text)]
+
+
+def _of_forms(forms: Iterable[_Form], text: str, shape: bytes) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
-    for shapes, form, check in _FORMS:
-        for known in shapes:
-            if known in shape:
-                spans += _of_form(text, form, check)
-                break
-    if _FEWEST_DIGITS in shape.replace(_MOMENT, b"").translate(None, b" "):
-        spans += _labelled(text)
+    for known, form, check in forms:
+        if known.search(shape) is not None:
+            spans += (found.span() for found in form.finditer(text) if check("".join(filter(str.isdigit, found[0]))))
     return spans
-
-
-def _of_form(text: str, form: re.Pattern[str], check: Callable[[str], bool] | None) -> Iterator[tuple[int, int]]:
-    for match in form.finditer(text):
-        if check is None or check("".join(filter(str.isdigit, match[0]))):
-            yield match.span()
 
 
 def _labelled(text: str) -> Iterator[tuple[int, int]]:

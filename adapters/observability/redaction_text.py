@@ -8,8 +8,8 @@ from adapters.observability.redaction_emails import email_spans
 from adapters.observability.redaction_ibans import iban_spans
 from adapters.observability.redaction_keys import known_key_spans
 from adapters.observability.redaction_labels import labelled_spans
-from adapters.observability.redaction_national_ids import national_id_spans
-from adapters.observability.redaction_phones import phone_spans
+from adapters.observability.redaction_national_ids import lettered_id_spans, numeric_id_spans
+from adapters.observability.redaction_phones import may_hold_phone, phone_spans
 from adapters.observability.redaction_shape import shape_of
 from adapters.observability.redaction_view import View
 
@@ -58,11 +58,13 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
         before = bisect_right(keys, (start, LONGEST_TEXT)) - 1
         if before < 0 or start >= ends[before]:
             spans.append((start, end, EMAIL))
-    spans += ((*view.source(span), CARD) for span in card_spans(view.text))
-    spans += ((*view.source(span), PHONE) for span in phone_spans(view.text))
+    spans += [(*view.source(span), CARD) for span in card_spans(view.text)]
     shape = shape_of(view.text)
-    spans += ((*view.source(span), IBAN) for span in iban_spans(view.text, shape))
-    spans += ((*view.source(span), NATIONAL_ID) for span in national_id_spans(view.text, shape))
+    spans += [(*view.source(span), IBAN) for span in iban_spans(view.text, shape)]
+    spans += [(*view.source(span), NATIONAL_ID) for span in lettered_id_spans(view.text, shape)]
+    if may_hold_phone(view.text):  # other numbers of that many digits too
+        spans += [(*view.source(span), PHONE) for span in phone_spans(view.text)]
+        spans += [(*view.source(span), NATIONAL_ID) for span in numeric_id_spans(view.text, shape)]
     return spans
 
 

@@ -30,7 +30,10 @@ _CARD_NAMES = frozenset({"cvv", "cvv2", "cvc", "cvc2"})
 
 
 def kind_of_secret(name: str) -> str | None:
-    """Give `key`, `phone`, `iban`, `id` (of a nation) or `card` for a name whose value must not be shown, and None for any other."""
+    """Give the kind of what such a name must not show: `key`, `phone`, `card`, `iban` or `id`; None for another name.
+
+    An `id` is a national one, such as a social security number.
+    """
     if len(name) > _LONGEST_NAME:
         return "key"
     plain = _SEPARATORS.sub("", name.lower())
