@@ -42,20 +42,21 @@ def _end_of_iban(text: str, start: int) -> int | None:
         return None
     separator = text[start + _GROUP : start + _GROUP + 1]
     if separator not in _SEPARATORS:
-        ends = [start + length]
-    else:  # behind the check digits the rest may come in one piece
-        ends = [start + length + (length - 1) // _GROUP, start + length + 1]
-    for end in ends:
-        number = text[start:end]
-        if end - start > length:
-            number = number.replace(separator, "") if _is_grouped(number, separator, length) else ""
-        following = text[end : end + 1]
-        if is_iban(number.upper()) and not (following.isascii() and following.isalnum()):
+        end = start + length
+        return end if _ends_word(text, end) and is_iban(text[start:end].upper()) else None
+    # In groups of four, or the rest behind the check digits in one piece.
+    for gaps in ((length - 1) // _GROUP, 1):
+        end = start + length + gaps
+        printed = text[start:end]
+        if _ends_word(text, end) and printed.count(separator) == gaps and _is_iban_in_groups(printed, separator, gaps):
             return end
     return None
 
 
-def _is_grouped(printed: str, separator: str, length: int) -> bool:
-    if len(printed) == length + 1:
-        return True
-    return all(printed[place] == separator for place in range(_GROUP, len(printed), _GROUP + 1))
+def _ends_word(text: str, end: int) -> bool:
+    following = text[end : end + 1]
+    return not (following.isascii() and following.isalnum())
+
+
+def _is_iban_in_groups(printed: str, separator: str, gaps: int) -> bool:
+    return printed[_GROUP :: _GROUP + 1][:gaps] == separator * gaps and is_iban(printed.replace(separator, "").upper())

@@ -24,10 +24,9 @@ def _format(literal: str, rest: str) -> Format:
 def _beginning(literal: str) -> str:
     """Give a condition that `literal`, which ends here, begins a word, as `sk-` does not in "task-" or "disk-".
 
-    A word may begin after a line break written as an escape, after a percent-encoded character, or after a terminal's
-    colour.
+    A word may begin after an escape or a terminal's colour without its first character; `View` undoes the others.
     """
-    escapes = (r"\\[nrtbf]", "%[0-9A-Fa-f]{2}", r"\\x[0-9a-f]{2}", r"\\u[0-9a-f]{4}", r"\[[0-9]m", r"\[[0-9]{2}m")
+    escapes = (r"\\[bf]", r"\[[0-9]m", r"\[[0-9]{2}m")
     text = re.escape(literal)
     return f"(?:(?<![A-Za-z0-9]{text})|{'|'.join(f'(?<={escape}{text})' for escape in escapes)})"
 

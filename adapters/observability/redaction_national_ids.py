@@ -69,7 +69,7 @@ _WORDS = ("ssn", "social", "national", "nino", "tax", "itin", "aadhaar", "cpf", 
 _LABELLED = re.compile(
     r"(?i:(?<![a-z])(?:ssn|social[ _-]?(?:security|insurance)|national[ _-]?(?:insurance|id(?:entity|entification)?)"
     r"|nino|tax(?:payer)?[ _-]?id|itin|aadhaar|cpf|pesel|bsn|personnummer|cpr)(?:[ _-]?(?:number|no|nr|num|id))?)"
-    r"(?:\\{0,3}[\"'])?(?:[ ]?[:=#]{1,2}|[ ]is|(?=[ ]))[ ]{0,2}(?:\\{0,3}[\"'])?"
+    r"(?:\\{0,3}[\"'])?(?:[ ]?[:=#]{1,2}|[ ]is|[\-_]|(?=[ 0-9]))[ ]{0,2}(?:\\{0,3}[\"'])?"
     r"(?P<number>[A-Za-z]{0,2}[0-9](?:[ .\-/\u2010\u2011\u2013]?[0-9]){6,13}[ ]?[A-Z]?)(?![A-Za-z0-9])"
 )
 

@@ -49,9 +49,9 @@ def _redact_until_stable(text: str) -> str:
 
 def _spans(text: str) -> list[tuple[int, int, str]]:
     """Give every place to redact. All look at the same text, so that none hides a part of what another sees whole."""
-    keys = sorted((*labelled_spans(text), *known_key_spans(text)))
-    spans = [(start, end, KEY) for start, end in keys]
     view = View(text)
+    keys = sorted((*labelled_spans(text), *map(view.source, known_key_spans(view.text))))
+    spans = [(start, end, KEY) for start, end in keys]
     # In https://user:password@host the password is no address: what begins within a key belongs to it.
     ends = list(accumulate((end for _, end in keys), max))
     for start, end in map(view.source, email_spans(view.text)):
