@@ -67,12 +67,12 @@ UNDERSCORED: tuple[Format, ...] = (
     _format("shippo_", rf"(?:live|test)_{_HEX % 40}"),
     _format("duffel_", rf"(?:live|test)_{_MIXED}{_REST % 40}"),
     _word("tfp_", _MIXED + _DOTTED % 40),
-    _word("sm_", rf"[aps]at_{_DIGIT}{_ALNUM % 16}"),
+    _word("sm_", rf"[aps]at_{_MIXED}{_ALNUM % 16}"),
     # Fly.io, 1Password; Vercel, Netlify, LangSmith, Pinecone, Together, ElevenLabs, Resend
     _word("fo1_", _MIXED + _REST % 40),
     *(_word(prefix, _BASE64 % 80) for prefix in ("fm1a_", "fm1r_", "fm2_", "ops_eyJ")),
-    *(_word(f"vc{kind}_", _DIGIT + _ALNUM % 24) for kind in "aikpr"),
-    *(_word(f"nf{kind}_", _DIGIT + _ALNUM % 36) for kind in "bcopu"),
+    *(_word(f"vc{kind}_", _MIXED + _ALNUM % 24) for kind in "aikpr"),
+    *(_word(f"nf{kind}_", _MIXED + _ALNUM % 36) for kind in "bcopu"),
     _format("lsv2_", rf"[a-z]{{2}}_[0-9a-f]{{32}}_{_HEX % 8}"),
     *(_word(prefix, _MIXED + _REST % 40) for prefix in ("pcsk_", "tgp_v1_")),
     _word("sk_", _HEX % 48),
@@ -80,7 +80,7 @@ UNDERSCORED: tuple[Format, ...] = (
     # Buildkite, CircleCI, Render, Xata, PostHog, Jina, Neon
     *(_word(prefix, _HEX % 40) for prefix in ("bkua_", "bkat_", "bkct_", "bkaj_")),
     *(_format(prefix, rf"[A-Za-z0-9]{{18,30}}_{_HEX % 40}") for prefix in ("CCIPAT_", "CCIPRJ_")),
-    *(_word(prefix, _DIGIT + _ALNUM % 28) for prefix in ("rnd_", "xau_", "phc_", "phx_", "jina_", "napi_")),
+    *(_word(prefix, _MIXED + _ALNUM % 28) for prefix in ("rnd_", "xau_", "phc_", "phx_", "jina_", "napi_")),
     # Webhooks' secrets; MaxMind
     _format("whsec_", r"[A-Za-z0-9+/=_\-]{16,512}+"),
     ("_mmk", _AT_WORD + "[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk" + _END),
@@ -108,12 +108,12 @@ HYPHENED: tuple[Format, ...] = (
     _word("sq0", rf"[a-z]{{3}}-{_MIXED}{_REST % 20}"),
     _word("key-", _HEX % 32),
     _format("pubkey-", _HEX % 32),
-    _word("NR", rf"[A-Z]{{2}}-{_DIGIT}{_REST % 16}"),
+    _word("NR", rf"[A-Z]{{2}}-(?:{_DIGIT}{_REST % 16}|[A-Z]{{27}})"),
     *(_format(prefix, _DIGIT + _REST % 20) for prefix in ("PMAK-", "PMAT-", "HRKU-")),
     _word("pul-", _HEX % 40),
     _word("pat-", rf"[a-z]{{2}}[0-9]-{_UUID}"),
     _word("tskey-", rf"[a-z]{{3,10}}-{_MIXED}{_REST % 16}"),
-    _word("ico-", _DIGIT + _ALNUM % 32),
+    _word("ico-", _MIXED + _ALNUM % 32),
     _word("API-", rf"{_DIGIT}[A-Z0-9]{{25,34}}+{_END}"),
     # Frame.io, Scalingo, Contentful, Defined Networking, Brevo, Plaid, Flutterwave
     *(_word(prefix, _MIXED + _REST % 40) for prefix in ("fio-u-", "tk-us-", "CFPAT-", "dnkey-", "xkeysib-")),
@@ -167,10 +167,10 @@ CAPITALS: tuple[Format, ...] = (
     _word("LTAI", "[A-Za-z0-9]{20}" + _END),
     # Twilio; Square and Facebook; New Relic's licences; Atlassian, Bitbucket, Trello
     *(_word(prefix, "[0-9A-Fa-f]{32}" + _END) for prefix in ("SK", "AC")),
-    ("EAA", rf"EAA{_beginning('EAA')}(?<![+_\-]EAA)(?<![A-Za-z0-9+]/EAA)(?:A{_REST % 22}|[B-Z]{_ALNUM % 80})(?![+/=])"),
+    ("EAA", rf"EAA{_beginning('EAA')}(?<![+_\-]EAA)(?:A{_DIGIT}{_REST % 22}|[B-Z]{_ALNUM % 80})(?![+/=])"),
     ("NRAL", _AT_WORD + "[A-Za-z0-9]{30,36}NRAL" + _END),
     _format("AT", r"[A-Z]TT3x[A-Za-z0-9_\-=]{20,16384}+"),
-    _word("ATBB", rf"{_DIGIT}[A-Za-z0-9_\-=]{{24,16384}}+"),
+    _word("ATBB", rf"{_MIXED}[A-Za-z0-9_\-=]{{24,16384}}+"),
     _word("ATTA", _HEX % 60),
     # EasyPost; JFrog; GitLab's runners of old
     *(_word(prefix, "[A-Za-z0-9]{54}" + _END) for prefix in ("EZAK", "EZTK")),

@@ -11,6 +11,7 @@ from tests.adapters.redaction_harmless import OTHERS, STRICT, Maker
 from tests.adapters.redaction_ids_planted import LABELLED_IDS, NATIONAL_IDS, iban
 from tests.adapters.redaction_keys_planted import LABELLED_KEYS, VENDOR_KEYS
 from tests.adapters.redaction_lookalikes import LOOKALIKES, STRICT_LOOKALIKES
+from tests.adapters.redaction_rarer_planted import RARER_KEYS, RARER_PLACED_KEYS
 from tests.adapters.redaction_values import card, email, international_phone, national_phone, us_phone
 from tests.adapters.redaction_vendors_planted import MORE_LABELLED_KEYS, MORE_VENDOR_KEYS
 
@@ -109,7 +110,7 @@ def _planted(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def _planted_since(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
-    for form, make in MORE_VENDOR_KEYS.items():
+    for form, make in (MORE_VENDOR_KEYS | RARER_KEYS).items():
         for _ in range(20):
             yield _in_context("key", form, make(rng), ANYWHERE, rng)
     for _ in range(600):
@@ -117,7 +118,7 @@ def _planted_since(rng: random.Random) -> Iterator[tuple[str, str, str, str, str
     for form, make in NATIONAL_IDS.items():
         for _ in range(300 if form == "us ssn" else 60):
             yield _in_context("national id", form, make(rng), ANYWHERE + OF_IDS, rng)
-    for kind, labelled in (("key", MORE_LABELLED_KEYS), ("national id", LABELLED_IDS)):
+    for kind, labelled in (("key", MORE_LABELLED_KEYS | RARER_PLACED_KEYS), ("national id", LABELLED_IDS)):
         for form, (around, make) in labelled.items():
             for _ in range(12):
                 secret, place = make(rng), around.replace("@", PLACE, 1)

@@ -57,9 +57,15 @@ MORE_VENDOR_KEYS: dict[str, Callable[[random.Random], str]] = {
     "google-client-secret": lambda r: f"GOCSPX-{some(r, URL_SAFE, 28)}",
     "replicate": lambda r: f"r8_{some(r, ALNUM, 37)}",
     "fireworks": lambda r: f"fw_{some(r, ALNUM, 24)}",
-    "gitlab-family": lambda r: (
-        f"gl{r.choice(('oas', 'dt', 'rt', 'ptt', 'ft', 'imt', 'agent', 'soat', 'ffct'))}-{some(r, URL_SAFE, 20)}"
-    ),
+    "gitlab-oauth": lambda r: f"gloas-{some(r, HEX, 64)}",
+    "gitlab-deploy": lambda r: f"gldt-{some(r, URL_SAFE, 20)}",
+    "gitlab-runner": lambda r: f"glrt-{some(r, URL_SAFE, 20)}",
+    "gitlab-trigger": lambda r: f"glptt-{some(r, HEX, 40)}",
+    "gitlab-feed": lambda r: f"glft-{some(r, URL_SAFE, 20)}",
+    "gitlab-mail": lambda r: f"glimt-{some(r, URL_SAFE, 25)}",
+    "gitlab-agent": lambda r: f"glagent-{some(r, URL_SAFE, 50)}",
+    "gitlab-scim": lambda r: f"glsoat-{some(r, URL_SAFE, 20)}",
+    "gitlab-feature-flags": lambda r: f"glffct-{some(r, URL_SAFE, 20)}",
     "gitlab-routable": lambda r: f"glpat-{some(r, URL_SAFE, 27)}.{some(r, LOWER, 9)}",
     "pypi": lambda r: f"pypi-AgEIcHlwaS5vcmc{some(r, URL_SAFE, 150)}",
     "rubygems": lambda r: f"rubygems_{some(r, HEX, 48)}",
