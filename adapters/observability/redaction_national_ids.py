@@ -1,7 +1,7 @@
 """Finds social security numbers and their like in a text: by form and check digits, or after a word that names one."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 _HYPHEN = r"[\-\u2010\u2011\u2013]"
 _BEFORE = r"(?<![A-Za-z0-9+\-])(?<![0-9]\.)"
@@ -64,6 +64,7 @@ _OF_DIGITS = (
     _form(b" 000 000 000 00 ", _CPF, _is_cpf),
     _form(b" 000 0000 0000 00 ", _AHV, _is_ahv),
 )
+_ANY_OF_DIGITS = re.compile(b" 0(?:00 (?:00 0000|000 000 00|0000 0000 00)| 00 00 00 000 000 00|0{14}) ")
 # After a word that names one, any number of seven to fourteen digits.
 _WORDS = ("ssn", "social", "national", "nino", "tax", "itin", "aadhaar", "cpf", "pesel", "bsn", "personnummer", "cpr")
 _LABELLED = re.compile(
@@ -81,7 +82,13 @@ def lettered_id_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
 
 def numeric_id_spans(text: str, shape: bytes) -> list[tuple[int, int]]:
     """Give the places of the numbers of digits, and of any number that a word names; `shape` is the text's."""
-    return [*_of_forms(_OF_DIGITS, text, shape), *_labelled(text)]
+    spans = _of_forms(_OF_DIGITS, text, shape) if _ANY_OF_DIGITS.search(shape) is not None else []
+    lowered = text.lower()
+    for word in _WORDS:
+        if word in lowered:
+            spans += (match.span("number") for match in _LABELLED.finditer(text))
+            break
+    return spans
 
 
 def _of_forms(forms: Iterable[_Form], text: str, shape: bytes) -> list[tuple[int, int]]:
@@ -90,11 +97,3 @@ def _of_forms(forms: Iterable[_Form], text: str, shape: bytes) -> list[tuple[int
         if known.search(shape) is not None:
             spans += (found.span() for found in form.finditer(text) if check("".join(filter(str.isdigit, found[0]))))
     return spans
-
-
-def _labelled(text: str) -> Iterator[tuple[int, int]]:
-    lowered = text.lower()
-    for word in _WORDS:
-        if word in lowered:
-            yield from (match.span("number") for match in _LABELLED.finditer(text))
-            break

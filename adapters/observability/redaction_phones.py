@@ -29,11 +29,13 @@ def may_hold_phone(text: str) -> bool:
     return _FEWEST_DIGITS in shape.translate(None, _BETWEEN)
 
 
-def phone_spans(text: str) -> Iterator[tuple[int, int]]:
+def phone_spans(text: str) -> list[tuple[int, int]]:
     """Give the places of the numbers."""
-    for find in (international_phones, _labelled_phones, national_phones):
-        for start, end in find(text):
-            yield _with_parenthesis(text, start, end)
+    return [
+        _with_parenthesis(text, start, end)
+        for find in (international_phones, _labelled_phones, national_phones)
+        for start, end in find(text)
+    ]
 
 
 def _labelled_phones(text: str) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ _ALIKE = bytes(
     _LETTER if chr(code) in string.ascii_letters else _DIGIT if chr(code) in string.digits else _BETWEEN
     for code in range(256)
 )
+TWO_DIGITS = b"00"
 
 
 def shape_of(text: str) -> bytes:
