@@ -35,6 +35,7 @@ _REACH = 64
 _SHORTEST, _LONGEST = 13, 19
 _PRINTED_GROUP = 4
 _MOST_GROUPS = 6
+_FIRST_GROUPS = frozenset({_PRINTED_GROUP, 6, 8, *range(_SHORTEST, _LONGEST + 1)})
 _PRINTED = ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3])
 _HEX_ID_LENGTHS = frozenset({16, 24, 32, 40, 64})
 _FIRST_DIGITS = "2345689"
@@ -77,6 +78,8 @@ def _cards_in(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 def _card_from(chunk: str, groups: Sequence[tuple[int, int]], first: int) -> int | None:
     """Give the last group of the longest card that begins with the group `first`."""
+    if first > 0 and groups[first][1] - groups[first][0] not in _FIRST_GROUPS:
+        return None  # not printed so, and not alone: see `whole`
     best: int | None = None
     digits = ""
     sizes: list[int] = []

@@ -43,7 +43,8 @@ _BARE = r"(?:[^\s\"'&<>,;)\]}\\]|[,;)\]}](?![\s\"'&,;)\]}]|\Z|[A-Za-z_]\w{0,30}[
 _VALUE = re.compile(
     rf"""
     (?:b?(?P<quote>\\{{0,3}}["']))?+
-    (?i:(?:bearer|basic|token|apikey|key|bot|digest|aws4-hmac-sha256|negotiate|ntlm|dpop|oauth)(?:[ +]|%20){{1,4}}+)?+
+    (?i:(?:bearer|basic|token|apikey|key|bot|digest|aws4-hmac-sha256|negotiate|ntlm|dpop|oauth|flyv1)
+      (?:[ +]|%20){{1,4}}+)?+
     {_DONE}
     (?P<value>(?(quote)(?:(?!(?P=quote))(?:\\.|[^\r\n])){{1,16384}}+|{_BARE}))
     """,

@@ -7,11 +7,13 @@ _ESCAPE = re.compile(
     r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){1,64}|\\u[0-9a-fA-F]{4}"
     r"|\\x[0-7][0-9a-fA-F]|(?:\\x[89a-fA-F][0-9a-fA-F]){1,64}|\\[nrt\"'/]"
 )
+# A terminal's colour ends in a letter, which would be taken for the first of the next word.
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
 _SINGLE = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class View:
-    """A text with its escapes undone."""
+    """A text with its escapes undone and its colours blank."""
 
     __slots__ = ("_at", "_source", "text")
 
@@ -24,6 +26,8 @@ class View:
             self.text = self._read(source)
         else:
             self.text = source
+        if "\x1b[" in self.text:
+            self.text = _COLOUR.sub(lambda colour: " " * len(colour[0]), self.text)
 
     def source(self, span: tuple[int, int]) -> tuple[int, int]:
         """Give a place's place in the source; what is partly an escape takes the whole of it."""

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from adapters.observability.redaction_cards import is_card_number
-from adapters.observability.redaction_text import CARD, KEY, LONGEST_TEXT, PHONE
+from adapters.observability.redaction_text import CARD, IBAN, KEY, LONGEST_TEXT, NATIONAL_ID, PHONE
 
 DEEPEST = 8
 MOST_ITEMS = 200
@@ -15,7 +15,8 @@ MOST_TEXT = 131_072
 LEFT_OUT = "[TRUNCATED]"
 
 _CARD_NUMBERS = range(10**12, 10**19)
-_FEWEST_PHONE_DIGITS = 6
+_OF_SIX_DIGITS = {"phone": PHONE, "iban": IBAN, "id": NATIONAL_ID}
+_FEWEST_DIGITS = 6
 _LONGEST_TYPE_NAME = 64
 _MOST_CAUSES = 8
 _PAIR = 2
@@ -111,7 +112,7 @@ class Walk:
             return shown
         if kind == "card":
             return CARD
-        return PHONE if sum(map(str.isdigit, str(shown))) >= _FEWEST_PHONE_DIGITS else shown
+        return _OF_SIX_DIGITS[kind] if sum(map(str.isdigit, str(shown))) >= _FEWEST_DIGITS else shown
 
     def _text(self, text: str) -> str:
         if self._text_left <= 0:

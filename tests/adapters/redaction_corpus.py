@@ -1,4 +1,4 @@
-"""The redaction corpus, version 1: 2,680 lines with one planted value each and 4,550 harmless ones, always the same."""
+"""The redaction corpus, version 2: lines with one planted value each and harmless ones, always the same."""
 
 import hashlib
 import json
@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tests.adapters.redaction_harmless import OTHERS, STRICT
+from tests.adapters.redaction_harmless import OTHERS, STRICT, Maker
+from tests.adapters.redaction_ids_planted import LABELLED_IDS, NATIONAL_IDS, iban
 from tests.adapters.redaction_keys_planted import LABELLED_KEYS, VENDOR_KEYS
+from tests.adapters.redaction_lookalikes import LOOKALIKES, STRICT_LOOKALIKES
+from tests.adapters.redaction_rarer_planted import RARER_KEYS, RARER_PLACED_KEYS
 from tests.adapters.redaction_values import card, email, international_phone, national_phone, us_phone
+from tests.adapters.redaction_vendors_planted import MORE_LABELLED_KEYS, MORE_VENDOR_KEYS
 
-VERSION = 1
+VERSION = 2
 PLACE = "\x00"
 
 ANYWHERE = (
@@ -42,6 +46,15 @@ OF_PHONES = (
     f"reach her on {PLACE}!",
 )
 OF_EMAILS = (f"mailto:{PLACE}", f"From: Anna <{PLACE}>", f"to={PLACE}; cc=none", f"login {PLACE} failed")
+OF_ACCOUNTS = (
+    f"iban={PLACE}",
+    f'{{"iban": "{PLACE}"}}',
+    f"transfer to {PLACE} refused",
+    f"POST /v1/accounts/{PLACE}/debit 422",
+    f"IBAN: {PLACE}",
+    f"Account(iban='{PLACE}', owner='x')",
+)
+OF_IDS = (f"ssn={PLACE}", f"GET /people/{PLACE} 404", f"Person(id='{PLACE}')", f"SSN {PLACE}; name withheld")
 OF_CARDS = (f"card {PLACE} exp 12/27", f"pay with {PLACE} cvv 123", f"PAN={PLACE};")
 
 
@@ -70,8 +83,9 @@ class Line:
 
 def corpus() -> list[Line]:
     """Every line. The held-out half is chosen by a hash of the line's place."""
-    rng = random.Random(20_260_115)
-    made = [*_planted(rng), *_harmless(rng)]
+    rng, second = random.Random(20_260_115), random.Random(20_261_201)
+    made = [*_planted(rng), *_harmless(rng, STRICT, OTHERS)]  # the first version's lines stay what they were
+    made += [*_planted_since(second), *_harmless(second, STRICT_LOOKALIKES, LOOKALIKES)]
     return [Line(*line, held_out=hashlib.blake2b(str(n).encode()).digest()[0] % 2 == 1) for n, line in enumerate(made)]
 
 
@@ -95,6 +109,22 @@ def _planted(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
         yield _in_context("phone national", "", national_phone(rng), ANYWHERE + OF_PHONES, rng)
 
 
+def _planted_since(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
+    for form, make in (MORE_VENDOR_KEYS | RARER_KEYS).items():
+        for _ in range(20):
+            yield _in_context("key", form, make(rng), ANYWHERE, rng)
+    for _ in range(600):
+        yield _in_context("iban", "", iban(rng), ANYWHERE + OF_ACCOUNTS, rng)
+    for form, make in NATIONAL_IDS.items():
+        for _ in range(300 if form == "us ssn" else 60):
+            yield _in_context("national id", form, make(rng), ANYWHERE + OF_IDS, rng)
+    for kind, labelled in (("key", MORE_LABELLED_KEYS | RARER_PLACED_KEYS), ("national id", LABELLED_IDS)):
+        for form, (around, make) in labelled.items():
+            for _ in range(12):
+                secret, place = make(rng), around.replace("@", PLACE, 1)
+                yield kind, form, place.replace(PLACE, secret), secret, place
+
+
 def _in_context(
     kind: str, form: str, value: str, contexts: tuple[str, ...], rng: random.Random
 ) -> tuple[str, str, str, str, str]:
@@ -107,9 +137,11 @@ def _in_context(
     return kind, form, around.replace(PLACE, value), value, around
 
 
-def _harmless(rng: random.Random) -> Iterator[tuple[str, str, str, str, str]]:
-    for makers, count in ((STRICT, 420), (OTHERS, 205)):
+def _harmless(
+    rng: random.Random, strict: dict[str, Maker], others: dict[str, Maker]
+) -> Iterator[tuple[str, str, str, str, str]]:
+    for makers, count in ((strict, 420), (others, 205)):
         for form, make in makers.items():
             for _ in range(count):
                 text = make(rng)
-                yield "strict" if makers is STRICT else "harmless", form, text, "", text
+                yield "strict" if makers is strict else "harmless", form, text, "", text

@@ -13,7 +13,15 @@ from collections.abc import Iterable
 from adapters.observability.redaction import Redactor
 from tests.adapters.redaction_corpus import Line, corpus
 
-KINDS = ("email", "key", "card", "phone international", "phone US", "phone national")
+KINDS = ("email", "key", "card", "phone international", "phone US", "phone national", "iban", "national id")
+MARKERS = {
+    "email": "email",
+    "key": "key",
+    "card": "card",
+    "phone": "phone international, phone US, phone national",
+    "iban": "iban",
+    "id": "national id",
+}
 TYPICAL = (
     '{"event":"request served","level":"info","timestamp":"2026-01-15T10:23:45.123456Z","trace_id":"4bf92f3577b34da6a3'
     'ce929d0e0e4736","route":"chat","target":"openai:gpt-4o","prompt_tokens":512,"total_ms":1532.9}'
@@ -33,7 +41,7 @@ def main(arguments: list[str]) -> None:
 def report(name: str, lines: Iterable[Line]) -> None:
     redactor = Redactor()
     rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    forms: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    spoiled_by: dict[str, int] = defaultdict(int)
     for line in lines:
         redacted = redactor.text(line.text)
         row = rows[line.kind]
@@ -47,20 +55,24 @@ def report(name: str, lines: Iterable[Line]) -> None:
             elif not line.is_exact(redacted):
                 say(f"  wide {line.kind} {line.form}: {line.text!r} -> {redacted!r}")
         else:
-            forms[line.form][0] += 1
+            for marker in MARKERS:
+                spoiled_by[marker] += f"[REDACTED:{marker}]" in redacted
             if redacted != line.text:
                 row[1] += 1
-                forms[line.form][1] += 1
                 say(f"  spoiled {line.form}: {line.text!r} -> {redacted!r}")
     for kind in KINDS:
         total, found, exact = rows[kind]
         say(f"{name:8} {kind:20} {total:5} lines, recall {found / total:7.2%}, nothing else taken {exact / total:7.2%}")
+    for marker, kinds in MARKERS.items():
+        found = sum(rows[kind][1] for kind in kinds.split(", "))
+        spoiled = spoiled_by[marker]
+        say(f"{name:8} {marker:20} precision {found / (found + spoiled):7.2%}, harmless lines changed {spoiled}")
     found = sum(rows[kind][1] for kind in KINDS)
     spoiled = sum(rows[kind][1] for kind in ("strict", "harmless"))
     total = sum(rows[kind][0] for kind in ("strict", "harmless"))
     strict = f"{rows['strict'][1]} of {rows['strict'][0]}"
     say(f"{name:8} precision {found / (found + spoiled):.2%}, harmless lines changed {spoiled} of {total}")
-    say(f"{name:8} of UUIDs, ISO dates, trace ids and versions {strict}")
+    say(f"{name:8} of UUIDs, ISO dates, trace ids, versions, our ids, images and git's {strict}")
 
 
 def speed(texts: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Redaction finds what it must on the corpus, leaves harmless lines alone, and stays within its bounds (P1)."""
 
 import hashlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,16 @@ from adapters.observability.redaction_text import LONGEST_TEXT
 from adapters.observability.redaction_walk import DEEPEST, LEFT_OUT, MOST_ITEMS
 from tests.adapters.redaction_corpus import Line, corpus
 
-RECALL = {"email": 0.995, "key": 1.0, "card": 1.0, "phone international": 0.99, "phone US": 0.9, "phone national": 0.9}
+RECALL = {
+    "email": 0.995,
+    "key": 1.0,
+    "card": 1.0,
+    "phone international": 0.99,
+    "phone US": 0.9,
+    "phone national": 0.9,
+    "iban": 1.0,
+    "national id": 1.0,
+}
 CARD = "4111 1111 1111 1111"
 
 
@@ -31,7 +39,7 @@ def test_corpus_is_what_the_documentation_measured(lines: list[Line]) -> None:
     assert sum(1 for line in lines if not line.planted) >= 3_000
     assert 0.45 < sum(line.held_out for line in lines) / len(lines) < 0.55
     content = "\n".join(line.text for line in lines).encode()
-    assert hashlib.blake2b(content, digest_size=8).hexdigest() == "30ca578afee32dd0"
+    assert hashlib.blake2b(content, digest_size=8).hexdigest() == "37107a241921350d"
 
 
 @pytest.mark.parametrize("held_out", [False, True], ids=["tuning", "held out"])
@@ -286,67 +294,6 @@ def test_nothing_survives_across_the_cut(redactor: Redactor, secret: str) -> Non
         shown = redactor.text(f"{'ab ' * 6_000}"[: place - 1] + f" {secret} tail")
         assert secret[:6] not in shown
         assert len(shown) <= LONGEST_TEXT
-
-
-WORST = (
-    "a",
-    "@",
-    "a@",
-    "@a.",
-    "+1",
-    "4",
-    "4 ",
-    "1-",
-    "012 ",
-    "415-555-",
-    "sk-",
-    "eyJ",
-    "eyJaaaaaaaaaaaa.",
-    "ghp_",
-    "key=",
-    "token=",
-    'password="',
-    "&token=a",
-    "?a=",
-    "://a:",
-    "bearer ",
-    "('token', '",
-    "-----BEGIN PRIVATE KEY-----",
-    "%20",
-    "\\n",
-    "\\u0040",
-    '"',
-    "call me ",
-    "phone: ",
-    "123 456 ",
-    "a@b.co password=x ",
-    "01 ",
-    "1.",
-    "cookie: ",
-    "+14155552671 ",
-    "4111111111111111 ",
-)
-
-
-@pytest.mark.parametrize("piece", WORST)
-def test_time_grows_with_length(redactor: Redactor, piece: str) -> None:
-    """P1: no text makes redaction slow; four times the text costs less than 2.5 x 2.5 times the time."""
-    assert min(_ratio(redactor, piece) for _ in range(3)) < 2.5**2
-
-
-def _ratio(redactor: Redactor, piece: str) -> float:
-    size = LONGEST_TEXT // 4  # so that markers longer than what they hide do not reach the cut, which is read again
-    long = (piece * (size // len(piece) + 1))[:size]
-    return _least_time(redactor, long) / _least_time(redactor, long[: size // 4])
-
-
-def _least_time(redactor: Redactor, text: str) -> float:
-    times = []
-    for _ in range(5):
-        start = time.process_time_ns()
-        redactor.text(text)
-        times.append(time.process_time_ns() - start)
-    return max(min(times), 1)
 
 
 def test_a_text_that_its_markers_made_too_long_is_cut_p1() -> None:

@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 
 from adapters.observability.redaction import Redactor
 from adapters.observability.redaction_text import LONGEST_TEXT
+from tests.adapters.redaction_ids_planted import iban, ssn
 from tests.adapters.redaction_keys_planted import VENDOR_KEYS
 from tests.adapters.redaction_values import card, email, international_phone
+from tests.adapters.redaction_vendors_planted import MORE_VENDOR_KEYS
 
 RNG = random.Random(7)
 SECRETS = sorted(
-    {make(RNG) for make in VENDOR_KEYS.values() for _ in range(5)}
-    | {make(RNG) for make in (card, email, international_phone) for _ in range(100)}
+    {make(RNG) for make in (VENDOR_KEYS | MORE_VENDOR_KEYS).values() for _ in range(5)}
+    | {make(RNG) for make in (card, email, international_phone, iban, ssn) for _ in range(100)}
 )
 secrets = st.sampled_from(SECRETS)
 # Texts that come near to what the patterns look for find more than texts of any characters.
@@ -57,6 +59,16 @@ PIECES = (
     "\ud800",
     "é",
     "phone ",
+    "_",
+    "DE89",
+    "3704",
+    "iban=",
+    "123-45-",
+    "ssn ",
+    "sk_live_",
+    "AC",
+    "\x1b[31m",
+    "m",
 )
 texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts, st.binary(), st.dates(), st.uuids())
