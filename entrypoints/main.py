@@ -10,6 +10,7 @@ from adapters.observability.logging import configure_logging
 from adapters.settings import get_settings
 from container import Container
 from entrypoints.http.app import create_app
+from entrypoints.http.bodies import BODIES_SHARE, CALLER_SHARE, Bodies, BodyMemory
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.providers_routes import Operators, providers_router
@@ -43,8 +44,11 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         send_timeout=settings.stream.send_timeout,
     )
     grace = settings.stream.orphan_grace
+    bodies_bytes = settings.access.memory_budget // BODIES_SHARE
+    bodies = Bodies(container.stream_service(), BodyMemory(bodies_bytes, bodies_bytes // CALLER_SHARE))
     edge = Edge(
         streams,
+        bodies,
         container.tracker(),
         retention=int(settings.stream.retention),
         native_grace=NATIVE_GRACE if grace is None else grace,

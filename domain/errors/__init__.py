@@ -34,6 +34,7 @@ SSEBaseError
         InvalidEncodingError
         JsonTooDeepError
         TooManyItemsError
+        TooManyValuesError
         NumberOutOfRangeError
         InvalidTypeError
         MissingParameterError
@@ -48,10 +49,12 @@ SSEBaseError
         AuthenticationError
             MissingApiKeyError
             InvalidApiKeyError
+    BodyMemoryFullError
     ExecutionTrackerError
         ExecutionNotFoundError
 """
 
+from domain.errors.bodies import BodyMemoryFullError
 from domain.errors.cache import CacheConnectionError, CacheError
 from domain.errors.circuit_breaker import CircuitBreakerOpenError
 from domain.errors.configuration import ConfigurationError
@@ -97,6 +100,7 @@ from domain.errors.validation import (
     RequestTooLargeError,
     RequestValidationError,
     TooManyItemsError,
+    TooManyValuesError,
     UnknownParameterError,
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
@@ -104,6 +108,7 @@ from domain.errors.validation import (
 
 __all__ = [
     "AuthenticationError",
+    "BodyMemoryFullError",
     "CacheConnectionError",
     "CacheError",
     "CircuitBreakerOpenError",
@@ -151,6 +156,7 @@ __all__ = [
     "StreamNotResumableError",
     "StreamingError",
     "TooManyItemsError",
+    "TooManyValuesError",
     "UnknownParameterError",
     "UnsupportedEncodingError",
     "UnsupportedMediaTypeError",

@@ -1,9 +1,10 @@
-"""What all doors share: the open responses, the headers of a stream, the defaults of each dialect."""
+"""What all doors share: open responses, the reader of bodies, the headers of a stream, defaults of each dialect."""
 
 from dataclasses import dataclass
 
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.streams import Attachment
+from entrypoints.http.bodies import Bodies
 from entrypoints.http.headers import stream_headers
 from entrypoints.http.sse import OpenStreams
 
@@ -13,6 +14,7 @@ class Edge:
     """Given to every router. Times in seconds."""
 
     streams: OpenStreams
+    bodies: Bodies
     tracker: ExecutionTracker
     retention: int
     native_grace: float
