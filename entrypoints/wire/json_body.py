@@ -35,14 +35,13 @@ async def decode_object(body: bytes, bounds: Mapping[str, int]) -> dict[str, Any
     Plain bodies of an ordinary size are decoded at once. What is large, or may break a bound, or did not decode, is
     read in steps, and others have their turn in between: it says what is wrong, if anything is.
     """
-    if len(body) <= AT_ONCE_BYTES and not _suspicious(body):
+    if len(body) <= AT_ONCE_BYTES and _is_plain(body):
         try:
             value = _decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
-        else:
-            if isinstance(value, dict) and not _too_deep(body, value):
-                return value
+            value = None
+        if type(value) is dict and (body.count(b"[") + body.count(b"{") <= MAX_DEPTH or not _too_deep(value)):
+            return value
     reader = JsonReader(body, bounds)
     for _ in reader.steps():
         await asyncio.sleep(0)
@@ -51,19 +50,16 @@ async def decode_object(body: bytes, bounds: Mapping[str, int]) -> dict[str, Any
     return reader.value
 
 
-def _suspicious(body: bytes) -> bool:
-    """Whether it may have too many values, or a number that is too long. What counts stands in texts, too."""
-    values = body.count(b",") + body.count(b"[") + body.count(b"{")
-    return values >= MAX_VALUES or (len(body) > MAX_DIGITS and _TOO_MANY_DIGITS in body.translate(_DIGITS))
+def _is_plain(body: bytes) -> bool:
+    """Whether it has no number that is too long, and not too many values, counted with what only looks like some."""
+    if _TOO_MANY_DIGITS in body.translate(_DIGITS):
+        return False
+    return len(body) < MAX_VALUES or body.count(b",") + body.count(b"[") + body.count(b"{") < MAX_VALUES
 
 
-def _too_deep(body: bytes, value: object) -> bool:
-    return body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH)
-
-
-def _deeper_than(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
+def _too_deep(root: object) -> bool:
+    level = [root]
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for item in level

@@ -55,7 +55,8 @@ class JsonReader:
         self._body = body
         self._bounds = bounds
         self._at = 0
-        self._values = 0
+        self.values = 0
+        """How many were begun."""
         self._work = 0
         self._open: list[dict[str, Json] | list[Json]] = []
         """The objects and lists around the value that is read, the outermost first."""
@@ -148,8 +149,8 @@ class JsonReader:
         return body[at] if at < len(body) else None
 
     def _count(self) -> None:
-        self._values += 1
-        if self._values <= MAX_VALUES:
+        self.values += 1
+        if self.values <= MAX_VALUES:
             return
         root = self._open[0]
         for name, most in self._bounds.items():
