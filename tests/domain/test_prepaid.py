@@ -33,9 +33,9 @@ async def left(house: House) -> tuple[int, int]:
     return verdict.requests.remaining, verdict.tokens.remaining
 
 
-async def open_prepaid(service: StreamService, model: str = "p/ok", **options: object) -> CacheStatus:
+async def open_prepaid(service: StreamService, model: str = "p/ok") -> CacheStatus:
     prepaid = await service.prepay(context())
-    attachment = await service.open(ask(model, **options), context(), prepaid)
+    attachment = await service.open(ask(model), context(), prepaid)
     await read_all(attachment)
     attachment.close()
     return attachment.cache
@@ -94,13 +94,13 @@ async def test_a_refusal_for_tokens_gives_the_request_back_l2() -> None:
     service = house.build()
     told = []
     for one, prepay in ((service, True), (plain.build(), False)):
-        for options, error in (({"max_tokens": 600}, None), ({"max_tokens": 601}, RateLimitExceededError)):
+        for most, error in ((600, None), (601, RateLimitExceededError)):
             prepaid = await one.prepay(context()) if prepay else None
             if error is None:
-                (await one.open(ask(**options), context(), prepaid)).close()
+                (await one.open(ask(max_tokens=most), context(), prepaid)).close()
                 continue
             with pytest.raises(error) as caught:
-                await one.open(ask(**options), context(), prepaid)
+                await one.open(ask(max_tokens=most), context(), prepaid)
             told.append(refusal(caught.value.details))
     assert told[0] == told[1]
     assert (await left(house))[0] == LIMIT - 1

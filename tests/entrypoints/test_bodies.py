@@ -92,7 +92,7 @@ def test_a_body_without_a_key_is_refused_unread_27_g5(tmp_path: Path) -> None:
 
 
 def test_a_caller_over_its_limit_is_refused_unread_49_g5(tmp_path: Path) -> None:
-    """Of 30 bodies that are never finished, six are read, at the caller's share of memory; small ones wait no longer."""
+    """Of bodies that are never finished as many are read as it may ask, whatever their length."""
     environ = {"RATE_LIMIT_REQUESTS_PER_MINUTE": "6"}
     with (tmp_path / "log").open("w") as log, process(environ, log) as (service, url), contextlib.ExitStack() as stack:
         before = memory(service.pid)
