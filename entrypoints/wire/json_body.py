@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from domain.errors import InvalidJsonError
-from entrypoints.wire.json_reader import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, JsonReader
+from entrypoints.wire.json_reader import MAX_DEPTH, MAX_DIGITS, JsonReader
 
-AT_ONCE_BYTES = 2 << 20
-"""A body that is no longer, and cannot have too many values, is decoded in one go: some ten milliseconds at most."""
+AT_ONCE_BYTES, AT_ONCE_VALUES = 2 << 20, 10_000
+"""A body that is no longer, and cannot have more values, is decoded in one go: in some ten milliseconds at most."""
+SHORT_BYTES = 32 << 10
+"""So few have no room for many more values: they are not counted."""
 
 _DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)).ljust(256)
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
@@ -54,7 +56,7 @@ def _is_plain(body: bytes) -> bool:
     """Whether it has no number that is too long, and not too many values, counted with what only looks like some."""
     if _TOO_MANY_DIGITS in body.translate(_DIGITS):
         return False
-    return len(body) < MAX_VALUES or body.count(b",") + body.count(b"[") + body.count(b"{") < MAX_VALUES
+    return len(body) < SHORT_BYTES or body.count(b",") + body.count(b"[") + body.count(b"{") < AT_ONCE_VALUES
 
 
 def _too_deep(root: object) -> bool:

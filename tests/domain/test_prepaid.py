@@ -121,7 +121,7 @@ async def test_a_full_queue_gives_all_back_l2() -> None:
     first.close()
 
 
-async def test_a_server_that_drains_reads_nothing_and_charges_nothing_s12() -> None:
+async def test_while_it_drains_nothing_is_read_and_nothing_charged_s12() -> None:
     house = House()
     service = house.build()
     prepaid = await service.prepay(context())

@@ -153,7 +153,7 @@ class Neighbour(threading.Thread):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        self._over = threading.Event()
+        self._over, self._asking = threading.Event(), threading.Event()
         self.longest = 0.0
         """Seconds of its longest wait."""
 
@@ -161,10 +161,16 @@ class Neighbour(threading.Thread):
         """Asks until it is stopped."""
         with httpx.Client(base_url=self._url, timeout=SECONDS) as client:
             client.get("/livez")
+            self._asking.set()
             while not self._over.wait(0.005):
                 started = time.monotonic()
                 assert client.get("/livez").is_success
                 self.longest = max(self.longest, time.monotonic() - started)
+
+    def begin(self) -> None:
+        """Starts it; it has asked once then."""
+        self.start()
+        assert self._asking.wait(SECONDS)
 
     def stop(self) -> float:
         """Ends it; seconds of its longest wait."""
@@ -191,7 +197,7 @@ def test_no_body_holds_others_up_48_g6(tmp_path: Path) -> None:
         for name, (make, status) in FELT_SHAPES.items():
             body = make().replace(b'"demo/fast"', b'"demo"')
             neighbour = Neighbour(url)
-            neighbour.start()
+            neighbour.begin()
             try:
                 with connection(url, head(len(body)) + body) as client:
                     told = answer(client, SECONDS)
