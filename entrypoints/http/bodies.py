@@ -1,6 +1,7 @@
 """Reads request bodies: only for who may ask, in bounded memory, and without holding up anybody else (G5, G6)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
@@ -111,17 +112,18 @@ class Bodies:
     async def read(self, request: Request, context: CallContext) -> Body:
         """The JSON object that a request of this caller sends. Raises a `RequestValidationError`, a `RateLimitError`,
         `ServerDrainingError`, `BodyMemoryFullError`, or Starlette's `ClientDisconnect`."""
-        length = _declared_length(request)
+        headers = headers_of(request)
+        length = _declared_length(headers)
         chunks: list[bytes] = []
         if length is None or length <= SMALL_BYTES:
-            _check_kind(request)
+            _check_kind(headers)
             if await _arrives_soon(request, chunks):
                 return await _decoded(chunks, None)
         prepaid = await self._service.prepay(context)
         reservation = Reservation(self._memory, context.caller.tenant)
         try:
             try:
-                self._check_head(request, length)
+                self._check_head(headers, length)
                 reservation.grow(length or 0)
             except RequestValidationError:
                 await self._service.refund(context)
@@ -134,8 +136,8 @@ class Bodies:
         finally:
             reservation.release()
 
-    def _check_head(self, request: Request, length: int | None) -> None:
-        _check_kind(request)
+    def _check_head(self, headers: Mapping[str, str], length: int | None) -> None:
+        _check_kind(headers)
         if length is not None and length > self.max_bytes:
             raise self._too_large()
 
@@ -155,7 +157,7 @@ class Bodies:
 
 async def read_small(request: Request) -> dict[str, Any]:
     """The JSON object that an operator sends, whom no limit binds: at most SMALL_BYTES. Raises as `Bodies.read`."""
-    _check_kind(request)
+    _check_kind(headers_of(request))
     chunks: list[bytes] = []
     while await _receive(request, chunks):
         if sum(map(len, chunks)) > SMALL_BYTES:
@@ -163,17 +165,15 @@ async def read_small(request: Request) -> dict[str, Any]:
     return (await _decoded(chunks, None)).fields
 
 
-def _declared_length(request: Request) -> int | None:
+def _declared_length(headers: Mapping[str, str]) -> int | None:
     """Bytes of the body, or None if it comes in chunks."""
-    headers = headers_of(request)
     text = headers.get("content-length", "")
     if text.isascii() and text.isdecimal():
         return int(text[:MAX_LENGTH_DIGITS])
     return None if "transfer-encoding" in headers else 0
 
 
-def _check_kind(request: Request) -> None:
-    headers = headers_of(request)
+def _check_kind(headers: Mapping[str, str]) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedEncodingError("Send the body without a Content-Encoding.")
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -206,6 +206,6 @@ async def _receive(request: Request, chunks: list[bytes]) -> bool:
 
 
 async def _decoded(chunks: list[bytes], prepaid: Verdict | None) -> Body:
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    body = b"".join(chunks)
     chunks.clear()  # what they hold is counted once
     return Body(await decode_object(body, LIST_BOUNDS), len(body), prepaid)
