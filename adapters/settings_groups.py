@@ -282,6 +282,15 @@ class AccessSettings(Table):
         Field(max_length=4096, description="addresses or networks whose X-Forwarded-For counts, as 10.0.0.0/8,::1"),
     ] = None
 
+    memory_budget: Annotated[
+        int,
+        Field(
+            ge=16 * MIB,
+            le=TIB,
+            description="bytes of memory, of which bodies that are read may hold a quarter",
+        ),
+    ] = 256 * MIB
+
     @property
     def keys_path(self) -> Path:
         """The keys file, as an absolute path."""

@@ -34,6 +34,8 @@ class CompletionRequest(NamedTuple):
     model: str
     messages: Sequence[Message]
     options: Mapping[str, Json] = NONE
+    size: int = 0
+    """Bytes of the JSON that it came in, about, for those who take a large one in steps; no part of what is asked."""
 
 
 class Caller(NamedTuple):

@@ -10,6 +10,7 @@ from adapters.settings import get_settings
 from container import Container
 from domain.part import Part
 from entrypoints.http.app import create_app
+from entrypoints.http.bodies import BODIES_SHARE, CALLER_SHARE, Bodies, BodyMemory
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import ErrorResponses
@@ -45,8 +46,11 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         send_timeout=settings.stream.send_timeout,
     )
     grace = settings.stream.orphan_grace
+    bodies_bytes = settings.access.memory_budget // BODIES_SHARE
+    bodies = Bodies(container.stream_service(), BodyMemory(bodies_bytes, bodies_bytes // CALLER_SHARE))
     edge = Edge(
         streams,
+        bodies,
         container.tracker(),
         ErrorResponses(container.refusals()),
         retention=int(settings.stream.retention),

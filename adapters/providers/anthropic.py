@@ -43,8 +43,8 @@ class AnthropicProvider(Provider):
         """One call; see the port."""
         attempt = Attempt(self._name, thread_id)
 
-        def send() -> UpstreamResponse:
-            return self._upstream.post("/v1/messages", encode_request(request, model, attempt), attempt)
+        async def send() -> UpstreamResponse:
+            return self._upstream.post("/v1/messages", await encode_request(request, model, attempt), attempt)
 
         return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error)
 

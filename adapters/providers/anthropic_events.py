@@ -8,9 +8,9 @@ import msgspec
 
 from adapters.providers.anthropic_errors import stream_error
 from adapters.providers.attempt import Attempt
-from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.reasoning_details import ENCRYPTED, FORMAT, TEXT
+from adapters.providers.request_body import encoded
 from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
 

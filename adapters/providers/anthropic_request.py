@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from adapters.providers.anthropic_messages import read_instructions, read_turns
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
-from adapters.providers.conversation_parts import check_answerable, encoded, nested, parts, refused
+from adapters.providers.conversation_parts import check_answerable, nested, parts, refused
 from adapters.providers.reasoning_details import thinking_blocks
+from adapters.providers.request_body import encode_body
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
 UNKNOWN = Capabilities(200_000, 4_096, prefill=True)
@@ -40,7 +41,7 @@ EFFORTS = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "h
 """Anthropic's word for an effort."""
 
 
-def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
+async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
     """The body of `POST /v1/messages`. Options that Anthropic has no word for are left out.
 
     Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
@@ -65,7 +66,7 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
         body |= _sampling(given, alone=known is not None)
     body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
-    return encoded({**body, "stream": True})
+    return await encode_body({**body, "stream": True}, request.size)
 
 
 def _sampling(given: Mapping[str, Json], *, alone: bool) -> JsonObject:

@@ -82,13 +82,17 @@ class Connection(asyncio.Protocol):
         return self.complete and self._keep_alive and not self._paused and not self._transport.is_closing()
 
     def begin(self, request: bytes) -> None:
-        """Sends a request; the state is that of its response from here on."""
+        """Sends a request, or its beginning; the state is that of its response from here on."""
         self.body.clear()
         self.headers = {}
         self.head_complete = self.complete = self._keep_alive = False
         self._unread = self._head_bytes = 0
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(request)
+
+    def send(self, more: bytes) -> None:
+        """Sends more of the request."""
+        self._transport.write(more)
 
     def wait(self) -> asyncio.Future[None]:
         """Done when something has changed. One waits at a time; cancelling it does no harm."""

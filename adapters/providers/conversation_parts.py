@@ -1,6 +1,5 @@
 """What a conversation in OpenAI's shape is made of, for the dialects that have to be translated into."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -14,6 +13,8 @@ from domain.model import CompletionRequest, Json, JsonObject, Message
 INSTRUCTIONS = frozenset({"system", "developer"})
 """The roles of messages that are not turns of the conversation."""
 
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+_OBJECT = re.compile(r"[ \t\n\r]*\{")
 _DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80})?;base64,", re.IGNORECASE)
 
 
@@ -23,6 +24,7 @@ class ToolCall(NamedTuple):
     id: str
     name: str
     arguments: JsonObject
+    """As JSON, to be encoded and for nothing else."""
     given: Mapping[str, Json]
 
 
@@ -63,7 +65,7 @@ def tool_calls(message: Message, attempt: Attempt) -> list[ToolCall]:
             ToolCall(str(call["id"]), str(call["function"]["name"]), _arguments(call["function"]), call)
             for call in calls
         ]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise refused(attempt, "A tool call in the messages has no id, no name, or no object for arguments.") from error
 
 
@@ -111,16 +113,11 @@ def refused(attempt: Attempt, message: str, param: str = "messages") -> Provider
     return attempt.error(ProviderRequestError, message, param=param, **code)
 
 
-def encoded(body: Mapping[str, object]) -> bytes:
-    """A request's body. Half of a surrogate pair goes as the escape that it came as."""
-    try:
-        return msgspec.json.encode(body)
-    except UnicodeEncodeError:
-        return json.dumps(body).encode()
-
-
 def _arguments(function: Mapping[str, Any]) -> JsonObject:
-    arguments = json.loads(function.get("arguments") or "{}")
-    if not isinstance(arguments, dict):
+    """A call's arguments, which are JSON in a text: checked, and passed on as they are written. There may be any number
+    of values in them, as the text counts as one; none is made (G6)."""
+    arguments = function.get("arguments") or "{}"
+    checked = _check_json(arguments)
+    if not _OBJECT.match(arguments):
         raise TypeError("arguments are an object")
-    return arguments
+    return cast("JsonObject", checked)  # the encoder takes it for one

@@ -37,8 +37,8 @@ class GeminiProvider(Provider):
         """One call; see the port."""
         attempt = Attempt(self._name, thread_id)
 
-        def send() -> UpstreamResponse:
-            return self._upstream.post(_path(model), encode_request(request, model, attempt), attempt)
+        async def send() -> UpstreamResponse:
+            return self._upstream.post(_path(model), await encode_request(request, model, attempt), attempt)
 
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
         return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)

@@ -6,9 +6,9 @@ from uuid import uuid4
 import msgspec
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.conversation_parts import encoded
 from adapters.providers.event_stream import ServerSentEvent
 from adapters.providers.gemini_errors import stream_error
+from adapters.providers.request_body import encoded
 from adapters.providers.streamed_answer import counted, decoded
 from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import ProviderResponseError

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
-from adapters.providers.conversation_parts import check_answerable, encoded, nested, refused
+from adapters.providers.conversation_parts import check_answerable, nested, refused
 from adapters.providers.gemini_contents import read_contents, read_instructions
+from adapters.providers.request_body import encode_body
 from domain.model import CompletionRequest, Json, JsonObject
 
 UNKNOWN = Capabilities(32_768, 8_192)
@@ -21,7 +22,7 @@ LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDI
 """Gemini's word for an effort."""
 
 
-def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
+async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
     """The body of `POST /models/{model}:streamGenerateContent`. Options that Gemini has no word for are left out.
 
     Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
@@ -40,7 +41,8 @@ def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> 
     config = _generation_config(given, row, token_limit(given, known))
     if config:
         body["generationConfig"] = config
-    return encoded({**body, **{name: value for name, value in given.items() if name in OWN_OPTIONS}})
+    own_options = {name: value for name, value in given.items() if name in OWN_OPTIONS}
+    return await encode_body({**body, **own_options}, request.size)
 
 
 def _generation_config(given: Mapping[str, Json], row: Capabilities, limit: int | None) -> JsonObject:

@@ -1,10 +1,8 @@
 """The provider for OpenAI's dialect: OpenAI, DeepSeek, vLLM, Ollama and every other address that speaks it."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-import msgspec
 from pydantic import SecretStr
 
 from adapters.providers.attempt import Attempt
@@ -13,6 +11,7 @@ from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
 from adapters.providers.reasoning_details import unsigned
+from adapters.providers.request_body import encode_body
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
@@ -44,8 +43,9 @@ class OpenAIProvider(Provider):
         """One call; see the port."""
         attempt = Attempt(self._name, thread_id)
 
-        def send() -> UpstreamResponse:
-            return self._upstream.post("/chat/completions", _encode(request, model), attempt)
+        async def send() -> UpstreamResponse:
+            body = await encode_body(_body(request, model), request.size)
+            return self._upstream.post("/chat/completions", body, attempt)
 
         def whole(body: bytes) -> list[Delta]:
             return completion_deltas(body, attempt)
@@ -59,10 +59,10 @@ class OpenAIProvider(Provider):
         await self._upstream.aclose()
 
 
-def _encode(request: CompletionRequest, model: str) -> bytes:
+def _body(request: CompletionRequest, model: str) -> dict[str, object]:
     given = request.options.get("stream_options")
     foreign = any(map(SIGNED.intersection, (message.extra for message in request.messages))) and not may_sign(model)
-    body = {
+    return {
         "model": model,
         "messages": [
             {"role": role, "content": content, **(unsigned(extra) if foreign else extra)}
@@ -72,7 +72,3 @@ def _encode(request: CompletionRequest, model: str) -> bytes:
         "stream": True,
         "stream_options": {**(given if isinstance(given, dict) else {}), "include_usage": True},
     }
-    try:
-        return msgspec.json.encode(body)
-    except UnicodeEncodeError:  # half of a surrogate pair: it goes as the escape that it came as
-        return json.dumps(body).encode()

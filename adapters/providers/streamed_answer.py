@@ -3,7 +3,7 @@
 import asyncio
 import json
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -56,7 +56,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
     def __init__(
         self,
         attempt: Attempt,
-        send: Callable[[], UpstreamResponse],
+        send: Callable[[], Awaitable[UpstreamResponse]],
         reader: EventReader,
         status_error: StatusError,
         *,
@@ -72,7 +72,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         self._unread_whole = False
 
     async def __aenter__(self) -> Self:
-        self._response = self._send()
+        self._response = await self._send()
         await self._response.__aenter__()
         try:
             await self._check_head()

@@ -35,6 +35,7 @@ SSEBaseError
         InvalidEncodingError
         JsonTooDeepError
         TooManyItemsError
+        TooManyValuesError
         NumberOutOfRangeError
         InvalidTypeError
         MissingParameterError
@@ -49,10 +50,12 @@ SSEBaseError
         AuthenticationError
             MissingApiKeyError
             InvalidApiKeyError
+    BodyMemoryFullError
     ExecutionTrackerError
         ExecutionNotFoundError
 """
 
+from domain.errors.bodies import BodyMemoryFullError
 from domain.errors.cache import CacheConnectionError, CacheError
 from domain.errors.circuit_breaker import CircuitBreakerOpenError
 from domain.errors.configuration import ConfigurationError
@@ -99,6 +102,7 @@ from domain.errors.validation import (
     RequestTooLargeError,
     RequestValidationError,
     TooManyItemsError,
+    TooManyValuesError,
     UnknownParameterError,
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
@@ -106,6 +110,7 @@ from domain.errors.validation import (
 
 __all__ = [
     "AuthenticationError",
+    "BodyMemoryFullError",
     "CacheConnectionError",
     "CacheError",
     "CircuitBreakerOpenError",
@@ -154,6 +159,7 @@ __all__ = [
     "StreamNotResumableError",
     "StreamingError",
     "TooManyItemsError",
+    "TooManyValuesError",
     "UnknownParameterError",
     "UnsupportedEncodingError",
     "UnsupportedMediaTypeError",

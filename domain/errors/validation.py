@@ -38,6 +38,12 @@ class TooManyItemsError(RequestValidationError):
     code = "too_many_items"
 
 
+class TooManyValuesError(RequestValidationError):
+    """The body has more JSON values than the bound."""
+
+    code = "too_many_values"
+
+
 class NumberOutOfRangeError(RequestValidationError):
     """A number is not finite, or outside what the parameter takes."""
 

@@ -29,6 +29,8 @@ LOOKS_APART, MAX_APART = 8, 1_000
 RATE_SAMPLES, MIN_SAMPLES = 64, 4
 """How many of the latest starts an estimate rests on, here and of what was handed over."""
 MIN_SECONDS = 1.0
+PREPAID = Cost(requests=1, tokens=0)
+"""What a request is charged before it is read, where that takes time (G5)."""
 
 
 def queue_cost(tokens: int) -> int:
@@ -87,11 +89,15 @@ class Admission:
         self._pokes: set[asyncio.Task[None]] = set()
         self._started: deque[float] = deque(maxlen=RATE_SAMPLES)
 
-    async def reserve(self, caller: Caller, cost: Cost, thread_id: str) -> Verdict:
-        """Takes the cost from the caller's limits. Raises `RateLimitExceededError` or `RequestTooCostlyError`."""
-        verdict = await self._limiter.admit(caller, cost)
+    async def reserve(self, caller: Caller, cost: Cost, thread_id: str, *, prepaid: bool = False) -> Verdict:
+        """Takes the cost from the caller's limits; of a `prepaid` call its tokens alone: PREPAID was taken before, and
+        comes back if they are refused (L2). Raises `RateLimitExceededError` or `RequestTooCostlyError`."""
+        verdict = await self._limiter.admit(caller, cost._replace(requests=0) if prepaid else cost)
         if verdict.admitted:
             return verdict
+        if prepaid:
+            await self._limiter.refund(caller, PREPAID)
+            verdict = _refunded(verdict)
         if verdict.retry_after is None:
             raise RequestTooCostlyError(
                 "The request needs more tokens than this tier ever allows at once; ask for a shorter answer.",
@@ -318,3 +324,12 @@ class Admission:
 
 def _refusal(text: str, message: QueueMessage) -> QueueFullError:
     return QueueFullError(text, thread_id=message.job.context.thread_id, details={"retry_after": 1})
+
+
+def _refunded(verdict: Verdict) -> Verdict:
+    """A refusal as it stands once PREPAID has come back."""
+    quota = verdict.requests
+    if quota is None:
+        return verdict
+    remaining, reset = min(quota.limit, quota.remaining + 1), max(0.0, quota.reset - quota.window / quota.limit)
+    return verdict._replace(requests=quota._replace(remaining=remaining, reset=reset))

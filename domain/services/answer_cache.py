@@ -1,22 +1,20 @@
-"""Complete answers, kept in two tiers: the key, the look-up, and what may be stored (K1-K5)."""
+"""Complete answers, kept in two tiers: the look-up, and what may be stored (K1-K5)."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from domain import stages
 from domain.delta import Delta
 from domain.errors import CacheError
 from domain.events import Answer, Events, columns
-from domain.model import CacheStatus, Caller, Complete, CompletionRequest, Json
+from domain.model import CacheStatus, Caller, Complete, CompletionRequest
 from domain.services.execution_tracker import ExecutionTracker
+from domain.services.request_key import request_key
 from domain.weight import weight
 from ports.cache import Cache
 from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 
-# What cannot change the answer. Everything else is part of the key, unknown parameters included (K2).
-IGNORED = frozenset({"user", "metadata", "stream", "stream_options", "store", "safety_identifier", "prompt_cache_key"})
 # Finishes whose answers are not worth a second look: the provider withheld something.
 UNFIT = frozenset({"content_filter"})
 
@@ -49,13 +47,13 @@ class AnswerCache:
         self._l1 = l1
         self._l2 = l2
 
-    def key(self, caller: Caller, request: CompletionRequest) -> str | None:
+    async def key(self, caller: Caller, request: CompletionRequest) -> str | None:
         """The key under which equal requests meet, or None if this one must not be shared."""
         policy = self._policy
         if not policy.enabled or (policy.exclude_sampled and request.options.get("temperature") != 0):
             return None
         tenant = "" if policy.shared_across_tenants else caller.tenant
-        return request_key(tenant, request)
+        return await request_key(tenant, request)
 
     async def get(self, key: str, thread_id: str) -> tuple[Answer, CacheStatus] | None:
         """The stored answer and the tier it came from."""
@@ -93,30 +91,3 @@ class AnswerCache:
     async def _keep(self, tier: Cache, key: str, answer: Answer) -> None:
         with self._wall, suppress(CacheError):
             await tier.put(key, answer, self._policy.ttl_seconds)
-
-
-def request_key(tenant: str, request: CompletionRequest) -> str:
-    """A digest of all that can change the answer: neither the order of fields nor `1` or `1.0` matters."""
-    options = {name: value for name, value in request.options.items() if name not in IGNORED}
-    messages: list[Json] = [
-        [role, content if isinstance(content, str) else _canonical(content), _canonical(dict(extra))]
-        for role, content, extra in request.messages
-    ]
-    whole: list[Json] = [tenant, request.model, messages, _canonical(options)]
-    # Python's own notation tells apart what JSON does, lone surrogates too, and needs no encoder to be set up.
-    return blake2b(ascii(whole).encode("ascii"), digest_size=20).hexdigest()
-
-
-def _canonical(value: object) -> Json:
-    """The same value with whole floats as integers, as JSON itself sees them, and fields ordered by name."""
-    if isinstance(value, str) or value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {name: _canonical(value[name]) for name in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    if isinstance(value, int):
-        return value
-    raise TypeError(f"not JSON: {type(value).__name__}")

@@ -72,7 +72,7 @@ def continuation(progress: Progress, sent: str, *, prefill: bool) -> CompletionR
         messages = _with_answer(messages, partial)
         if not prefill:
             messages.append(Message("user", GO_ON))
-    return CompletionRequest(request.model, messages, options)
+    return CompletionRequest(request.model, messages, options, request.size + len(partial))
 
 
 def _lowered(options: Mapping[str, Json], names: Sequence[str], used: int) -> JsonObject:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain import stages
 from domain.errors import (
+    BodyMemoryFullError,
     QueueFullError,
     RateLimitError,
     ServerDrainingError,
@@ -29,7 +30,7 @@ from domain.model import (
     StreamInfo,
     Verdict,
 )
-from domain.services.admission import Admission, Ticket
+from domain.services.admission import PREPAID, Admission, Ticket
 from domain.services.answer_cache import AnswerCache
 from domain.services.attempts import Progress
 from domain.services.estimate import estimate_tokens
@@ -43,6 +44,9 @@ from ports.clock import Clock
 from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
 from ports.recorder import Recorder
 from ports.stream_log import Reader, StreamLog
+
+UNREAD = CompletionRequest("", ())
+"""What is known of a request that was refused before it was read."""
 
 
 @dataclass(eq=False, slots=True)
@@ -133,8 +137,33 @@ class StreamService:
         self._draining = True
         self._admission.retire()
 
-    async def open(self, request: CompletionRequest, context: CallContext) -> Attachment:
-        """Starts an answer, or finds it in the cache or in flight, and attaches a reader to it.
+    async def prepay(self, context: CallContext) -> Verdict:
+        """Charges one request before it is read (G5). Raises a `RateLimitError` or `ServerDrainingError`; then it has
+        its record (Q3)."""
+        started = self._clock.monotonic()
+        try:
+            self._check_draining()
+            return await self._reserve(context, PREPAID)
+        except BaseException as error:
+            self._record_refusal(UNREAD, context, started, error)
+            raise
+
+    async def refund(self, context: CallContext, refusal: SSEBaseError | None = None) -> None:
+        """Gives a prepaid request back that was not read; with `refusal` it gets its record, too."""
+        await self._admission.refund(context.caller, PREPAID)
+        if refusal is not None:
+            self._record_refusal(UNREAD, context, self._clock.monotonic(), refusal)
+
+    def _check_draining(self) -> None:
+        if self._draining:
+            raise ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
+
+    async def open(
+        self, request: CompletionRequest, context: CallContext, prepaid: Verdict | None = None
+    ) -> Attachment:
+        """Starts an answer, or finds it in the cache or in flight, and attaches a reader to it. `prepaid` is what
+        `prepay` gave: the request is charged no other, and it comes back where an answer, or a refusal, costs none. An
+        unknown model is no refusal but a request that was in vain, as one that cannot be decoded.
 
         Raises `ModelNotFoundError`, a `RateLimitError`, `QueueFullError`, `StreamLogFullError`, `ServerDrainingError`;
         whatever it raises but the first, the request has its record (Q3).
@@ -142,29 +171,30 @@ class StreamService:
         started, thread_id = self._clock.monotonic(), context.thread_id
         with self._tracker.track_stage(stages.PROVIDER_SELECTION, "Find the route", thread_id):
             self._router.resolve(request.model)
-        if self._draining:
-            error = ServerDrainingError("This replica is shutting down.", details={"retry_after": 1})
-            self._record_refusal(request, context, started, error)
-            raise error
         try:
-            key = self._cache.key(context.caller, request)
+            if self._draining and prepaid is not None:
+                await self._admission.refund(context.caller, PREPAID)
+            self._check_draining()
+            key = await self._cache.key(context.caller, request)
             share_key = None
             if key is not None and context.lookup:
                 with self._tracker.track_stage(stages.CACHE_LOOKUP, "Cache look-up", thread_id):
                     hit = await self._cache.get(key, thread_id)
                 if hit is not None:
+                    if prepaid is not None:
+                        await self._admission.refund(context.caller, PREPAID)
                     return await self._replay(request, context, *hit, started)
                 # Never across tenants, even if the cache is shared: a stream belongs to its caller (S6).
                 share_key = f"{context.caller.tenant}\n{key}" if context.store else None
             if share_key is not None:
                 running = self._generations.find(share_key)
                 if running is not None and running.reason is None:
-                    verdict = await self._reserve(context, Cost(tokens=0))
+                    verdict = prepaid or await self._reserve(context, Cost(tokens=0))
                     return await self._join(running.info, context, verdict, started)
                 if running is not None:
                     share_key = None  # it is being cancelled: nobody joins it, and its key is not free yet
             cost = Cost(tokens=estimate_tokens(request))
-            verdict = await self._reserve(context, cost)
+            verdict = await self._reserve(context, cost, prepaid=prepaid is not None)
             store_key = key if context.store else None
             begun = await self._begin(request, context, store_key, share_key, cost.tokens, verdict, started)
         except BaseException as error:
@@ -294,9 +324,9 @@ class StreamService:
             generation.attach(context.grace)
         return Attachment(reader, info, cache, generation, verdict, defects=self._defects)
 
-    async def _reserve(self, context: CallContext, cost: Cost) -> Verdict:
+    async def _reserve(self, context: CallContext, cost: Cost, *, prepaid: bool = False) -> Verdict:
         with self._tracker.track_stage(stages.RATE_LIMITING, "Limits", context.thread_id):
-            return await self._admission.reserve(context.caller, cost, context.thread_id)
+            return await self._admission.reserve(context.caller, cost, context.thread_id, prepaid=prepaid)
 
     def _new_stream(self, request: CompletionRequest, context: CallContext) -> StreamInfo:
         return StreamInfo(
@@ -349,6 +379,6 @@ def refusal(error: BaseException) -> Outcome:
     """How a request ended that has no stream."""
     if isinstance(error, RateLimitError):
         return Outcome.REJECTED_RATE
-    if isinstance(error, QueueFullError | StreamLogFullError | ServerDrainingError):
+    if isinstance(error, QueueFullError | StreamLogFullError | ServerDrainingError | BodyMemoryFullError):
         return Outcome.REJECTED_FULL
     return Outcome.CANCELLED if isinstance(error, asyncio.CancelledError) else Outcome.FAILED

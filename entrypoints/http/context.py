@@ -1,20 +1,14 @@
-"""What every request carries beside its body: thread id, caller, cache directives, grace; and the body, bounded."""
+"""What every request carries beside its body: thread id, caller, cache directives, grace."""
 
 import re
 import secrets
 from collections.abc import Sequence
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from domain import stages
 from domain.delta import Dialect
-from domain.errors import (
-    InvalidHeaderError,
-    MissingApiKeyError,
-    RequestTooLargeError,
-    UnsupportedEncodingError,
-    UnsupportedMediaTypeError,
-)
+from domain.errors import InvalidHeaderError, MissingApiKeyError
 from domain.model import CallContext, Caller
 from domain.services.callers import Callers
 from domain.services.execution_tracker import ExecutionTracker
@@ -24,7 +18,6 @@ HEADERS = "headgate.headers"
 """Where a request's scope has what `headers_of` made of it."""
 LOCAL = "local"
 """Who connects through a Unix socket."""
-MAX_BODY_BYTES = 16 * 1024 * 1024
 _THREAD = "headgate.thread"  # not in `request.state`, which costs 2 us of each request
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _GRACE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
@@ -119,38 +112,3 @@ def thread_id(request: Request) -> str:
 
 def _new_thread_id() -> str:
     return f"t_{secrets.token_hex(12)}"
-
-
-async def read_body(request: Request) -> bytes:
-    """The body, at most MAX_BODY_BYTES of it. Raises a `RequestValidationError`, or Starlette's `ClientDisconnect`."""
-    headers = headers_of(request)
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedEncodingError("Send the body without a Content-Encoding.")
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMediaTypeError("Send JSON, with `Content-Type: application/json`.")
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 12 or int(declared) > MAX_BODY_BYTES):
-        raise _too_large()
-    chunks, size, more = [], 0, True
-    while more:  # not `request.stream()`, whose generator costs 4 us
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:
-            chunks.append(chunk)
-        elif size > 2 * MAX_BODY_BYTES:
-            break
-        else:
-            # Read on for a while, and forget: a connection closed on a client that still sends is reset, and the
-            # reset destroys the answer that says why.
-            chunks.clear()
-    if size > MAX_BODY_BYTES:
-        raise _too_large()
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_large() -> RequestTooLargeError:
-    return RequestTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes.")

@@ -1,10 +1,10 @@
-"""What all doors share: the open responses, the answers to what is refused, the headers of a stream, the defaults of
-each dialect."""
+"""What all doors share: open responses, the reader of bodies, answers to what is refused, headers of a stream."""
 
 from dataclasses import dataclass
 
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.streams import Attachment
+from entrypoints.http.bodies import Bodies
 from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.headers import stream_headers
 from entrypoints.http.sse import OpenStreams
@@ -15,6 +15,7 @@ class Edge:
     """Given to every router. Times in seconds."""
 
     streams: OpenStreams
+    bodies: Bodies
     tracker: ExecutionTracker
     errors: ErrorResponses
     retention: int

@@ -64,6 +64,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.InvalidEncodingError: Row(400, INVALID),
     errors.JsonTooDeepError: Row(400, INVALID),
     errors.TooManyItemsError: Row(400, INVALID),
+    errors.TooManyValuesError: Row(400, INVALID),
     errors.NumberOutOfRangeError: Row(400, INVALID),
     errors.InvalidTypeError: Row(400, INVALID),
     errors.MissingParameterError: Row(400, INVALID),
@@ -78,6 +79,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.AuthenticationError: Row(401, "authentication_error"),
     errors.MissingApiKeyError: Row(401, "authentication_error"),
     errors.InvalidApiKeyError: Row(401, "authentication_error"),
+    errors.BodyMemoryFullError: Row(503, "overloaded_error"),
     errors.ExecutionTrackerError: Row(500, OURS),
     errors.ExecutionNotFoundError: Row(404, INVALID),
 }

@@ -15,7 +15,7 @@ from domain.errors import (
 from domain.model import Failed, Position
 from domain.services.generations import failed
 from domain.services.streams import Attachment, StreamService
-from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id
+from entrypoints.http.context import RequestContexts, headers_of, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.sse import RETRY_MS, Encoder, StreamResponse
 from entrypoints.wire import json_text
@@ -41,15 +41,16 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         thread = context.thread_id
         default_model = service.models[0] if service.models else None
         with edge.tracker.track_stage(stages.REQUEST_VALIDATION, "Decode the request", thread):
-            asked = decode_stream(await read_body(request), default_model)
-        attachment = await service.open(asked, context)
+            body = await edge.bodies.read(request, context)
+            asked = decode_stream(body.fields, default_model, body.size)
+        attachment = await service.open(asked, context, body.prepaid)
         headers = edge.headers(attachment, thread)
         location = f"/v1/streams/{attachment.info.stream_id}"
         if _wants_async(request):
             attachment.release()
-            body = json_text.dumps({"stream_id": attachment.info.stream_id, "location": location})
+            accepted = json_text.dumps({"stream_id": attachment.info.stream_id, "location": location})
             headers |= {"Location": location, "Preference-Applied": "respond-async"}
-            return Response(body, 202, headers, "application/json")
+            return Response(accepted, 202, headers, "application/json")
 
         def error(failure: Failed) -> Response:
             return edge.errors.response(failure, Door.NATIVE, thread)

@@ -6,7 +6,7 @@ from domain import stages
 from domain.delta import Dialect
 from domain.model import Failed
 from domain.services.streams import StreamService
-from entrypoints.http.context import RequestContexts, read_body, thread_id
+from entrypoints.http.context import RequestContexts, thread_id
 from entrypoints.http.edge import Edge
 from entrypoints.http.headers import openai_limit_headers
 from entrypoints.http.plain import PlainResponse
@@ -28,8 +28,9 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         context = contexts.call(request, Dialect.OPENAI, edge.openai_grace)
         thread = context.thread_id
         with edge.tracker.track_stage(stages.REQUEST_VALIDATION, "Decode the request", thread):
-            call = decode_chat(await read_body(request))
-        attachment = await service.open(call.request, context)
+            body = await edge.bodies.read(request, context)
+            call = decode_chat(body.fields, body.size)
+        attachment = await service.open(call.request, context, body.prepaid)
 
         def error(failed: Failed) -> Response:
             return edge.errors.response(failed, Door.CHAT, thread)

@@ -9,10 +9,10 @@ from domain.errors import ModelNotFoundError, RequestValidationError
 from domain.model import Caller, JsonObject
 from domain.services.breaker_state import Phase
 from domain.services.circuit_breaker import BreakerReport, CircuitBreakers
+from entrypoints.http.bodies import read_small
 from entrypoints.http.client_address import is_loopback
-from entrypoints.http.context import RequestContexts, read_body
+from entrypoints.http.context import RequestContexts
 from entrypoints.wire import json_text
-from entrypoints.wire.json_body import decode_object
 
 MAX_TARGET_LENGTH = 200
 _BY_HAND = "/v1/providers/{provider}/{model:path}/breaker"
@@ -50,7 +50,7 @@ def providers_router(
         operators.check(contexts.caller(request))
         if provider not in providers or len(model) > MAX_TARGET_LENGTH:
             raise ModelNotFoundError("No such provider.", details={"param": "provider"})
-        asked = decode_object(await read_body(request)).get("state")
+        asked = (await read_small(request)).get("state")
         target = f"{provider}/{model}"
         if asked == Phase.OPEN:
             await breakers.open(target)

@@ -19,7 +19,6 @@ from domain.model import (
 )
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import escaped, find_run, write_run
-from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import RULES, check_parameters, read_messages, read_model
 
 # `stream` makes no sense here, where everything is one; everything else that OpenAI's dialect knows is known here too.
@@ -30,9 +29,8 @@ _FRAME = '\nevent: delta\ndata: {"text":"', '"}'
 GONE_EPOCH = "gone"
 
 
-def decode_stream(body: bytes, default_model: str | None) -> CompletionRequest:
-    """The request in the body of `POST /v1/streams`. Raises a `RequestValidationError`."""
-    fields = decode_object(body)
+def decode_stream(fields: JsonObject, default_model: str | None, size: int) -> CompletionRequest:
+    """The request in the body of `POST /v1/streams`, which had `size` bytes. Raises a `RequestValidationError`."""
     check_parameters(fields)
     for name in fields:
         if name not in KNOWN:
@@ -42,7 +40,7 @@ def decode_stream(body: bytes, default_model: str | None) -> CompletionRequest:
     if fields.get("model") is None and default_model is not None:
         fields["model"] = default_model
     options = {name: value for name, value in fields.items() if name not in {"model", "messages", "prompt"}}
-    return CompletionRequest(read_model(fields), _read_conversation(fields), options)
+    return CompletionRequest(read_model(fields), _read_conversation(fields), options, size)
 
 
 def _named(name: str) -> dict[str, str | int | float | bool | None]:

@@ -9,7 +9,6 @@ from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import Run, escaped, find_run, write_run
-from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
 from entrypoints.wire.written_answers import WrittenAnswers
 
@@ -26,16 +25,15 @@ class ChatCall(NamedTuple):
     include_usage: bool
 
 
-def decode_chat(body: bytes) -> ChatCall:
-    """The call in the body of `POST /v1/chat/completions`. Raises a `RequestValidationError`."""
-    fields = decode_object(body)
+def decode_chat(fields: dict[str, Any], size: int) -> ChatCall:
+    """The call in a body of `POST /v1/chat/completions` that had `size` bytes. Raises a `RequestValidationError`."""
     check_parameters(fields)
     stream_options = fields.get("stream_options") or {}
     include_usage = stream_options.get("include_usage")
     if not (include_usage is None or isinstance(include_usage, bool)):
         raise InvalidTypeError.at("stream_options.include_usage", "Must be a boolean.")
     options = {name: value for name, value in fields.items() if name not in _ENVELOPE}
-    request = CompletionRequest(read_model(fields), read_messages(fields), options)
+    request = CompletionRequest(read_model(fields), read_messages(fields), options, size)
     return ChatCall(request, fields.get("stream") is True, include_usage is True)
 
 

@@ -16,6 +16,8 @@ from domain.model import Message
 MAX_MESSAGES = 1000
 MAX_TOOLS = 128
 MAX_MODEL_LENGTH = 256
+LIST_BOUNDS: Mapping[str, int] = {"messages": MAX_MESSAGES, "tools": MAX_TOOLS, "functions": MAX_TOOLS}
+"""The most items of each list at the top level of a body."""
 # By these a caller would choose where the request goes, or with whose key (P3).
 FORBIDDEN = frozenset(
     {

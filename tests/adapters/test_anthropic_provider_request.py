@@ -1,5 +1,6 @@
 """Requests to Anthropic, case by case: what OpenAI's shape becomes."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -17,7 +18,8 @@ PNG = "data:image/png;base64,iVBORw0="
 
 
 def body(*messages: Message, model: str = "claude-opus-4-5", **options: Any) -> dict[str, Any]:
-    sent = json.loads(encode_request(CompletionRequest("public", messages or [HI], options), model, ATTEMPT))
+    request = CompletionRequest("public", messages or [HI], options)
+    sent = json.loads(asyncio.run(encode_request(request, model, ATTEMPT)))
     assert isinstance(sent, dict)
     return sent
 

@@ -8,8 +8,9 @@ from domain.delta import Delta
 from domain.errors import CacheConnectionError
 from domain.events import Answer
 from domain.model import CacheStatus, Caller, Complete
-from domain.services.answer_cache import AnswerCache, CachePolicy, request_key
+from domain.services.answer_cache import AnswerCache, CachePolicy
 from domain.services.execution_tracker import ExecutionTracker
+from domain.services.request_key import request_key
 from ports.cache import Cache
 from tests.domain.parts import ask
 
@@ -75,18 +76,18 @@ async def test_what_was_filtered_is_not_stored_k1() -> None:
     assert await l1.get("k") is None
 
 
-def test_who_has_no_key_is_not_shared_k2_k4() -> None:
+async def test_who_has_no_key_is_not_shared_k2_k4() -> None:
     acme, other = Caller("acme"), Caller("other")
-    assert tiers(memory(), enabled=False)[0].key(acme, ask()) is None
+    assert await tiers(memory(), enabled=False)[0].key(acme, ask()) is None
     sampled, _ = tiers(memory(), exclude_sampled=True)
-    assert sampled.key(acme, ask()) is None
-    assert sampled.key(acme, ask(temperature=0)) is not None
+    assert await sampled.key(acme, ask()) is None
+    assert await sampled.key(acme, ask(temperature=0)) is not None
     own, _ = tiers(memory())
-    assert own.key(acme, ask()) != own.key(other, ask())
+    assert await own.key(acme, ask()) != await own.key(other, ask())
     shared, _ = tiers(memory(), shared_across_tenants=True)
-    assert shared.key(acme, ask()) == shared.key(other, ask())
+    assert await shared.key(acme, ask()) == await shared.key(other, ask())
 
 
-def test_a_key_is_made_of_json_alone() -> None:
+async def test_a_key_is_made_of_json_alone() -> None:
     with pytest.raises(TypeError, match="object"):
-        request_key("t", ask(odd=object()))
+        await request_key("t", ask(odd=object()))

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import domain.services.request_key
 from domain.model import CompletionRequest, Message
-from domain.services.answer_cache import IGNORED, request_key
+from domain.services.request_key import IGNORED
+from domain.services.request_key import request_key as key_of
 
 json_values = st.recursive(
     st.none()
@@ -16,6 +18,16 @@ json_values = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
     max_leaves=8,
 )
+
+
+def request_key(tenant: str, request: CompletionRequest) -> str:
+    """The key, made without a loop: nobody else is there to have a turn."""
+    making = key_of(tenant, request)
+    while True:
+        try:
+            making.send(None)
+        except StopIteration as done:
+            return str(done.value)
 
 
 def asked(**options: object) -> CompletionRequest:
@@ -59,3 +71,20 @@ def test_tenant_model_and_every_part_of_a_message_matter_k2() -> None:
         ("t", CompletionRequest("fast", [Message("user", "\ud800")])),
     ]
     assert len({request_key(*variant) for variant in variants}) == len(variants)
+
+
+@given(json_values, st.integers(1, 4), st.integers(1, 4))
+def test_a_key_is_the_same_however_it_is_made_k2_g6(value: object, step: int, piece: int) -> None:
+    """At once, or in steps of any length."""
+    one = asked(value=value, text="a text with pieces")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domain.services.request_key, "PIECE", piece)
+        at_once = request_key("t", one)
+        patch.setattr(domain.services.request_key, "STEP", step)
+        assert request_key("t", one._replace(size=1 << 24)) == at_once
+
+
+def test_a_long_text_is_no_list_of_its_pieces_k2() -> None:
+    long = "a" * (2 * domain.services.request_key.PIECE)
+    half = long[: domain.services.request_key.PIECE]
+    assert len({request_key("t", asked(x=value)) for value in (long, [half, half], half, long + "a")}) == 4

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from entrypoints.http.context import MAX_BODY_BYTES
+from entrypoints.http.bodies import MAX_BODY_BYTES
 from tests.entrypoints.demo_service import demo
 from tests.service import JSON, Running, running
 

@@ -1,6 +1,8 @@
 """Bodies: every bad input of BAD_INPUT 1-2, 7, 9-14 by its own error, and nothing of the body in any of them (P4)."""
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from domain.errors import (
     NumberOutOfRangeError,
     RequestValidationError,
 )
-from entrypoints.wire.json_body import decode_object
+from entrypoints.wire import json_body
+from entrypoints.wire.parameters import LIST_BOUNDS
 
 CASES: list[tuple[str, bytes, type[RequestValidationError], str | None]] = [
     ("not JSON", b"hello", InvalidJsonError, None),
@@ -39,6 +42,10 @@ CASES: list[tuple[str, bytes, type[RequestValidationError], str | None]] = [
     ("surrogate in a name", b'{"\\ud800":1}', InvalidEncodingError, ""),
     ("a name that is a secret", b'{"sk-live secret":NaN}', NumberOutOfRangeError, "?"),
 ]
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    return asyncio.run(json_body.decode_object(body, LIST_BOUNDS))
 
 
 @pytest.mark.parametrize(("body", "error", "param"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
