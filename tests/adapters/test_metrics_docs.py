@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from adapters.observability.defects import PrometheusDefects
 from adapters.observability.gauges import GAUGES
 from adapters.observability.metrics import PrometheusRecorder
 
@@ -15,6 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 def expected_rows() -> list[str]:
     registry = CollectorRegistry()
     PrometheusRecorder(registry, (), ())
+    PrometheusDefects(registry)
     rows = []
     for metric in registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)
