@@ -7,6 +7,7 @@ import pytest
 from adapters.memory.defects import MAX_KEPT, MemoryDefects
 from domain.part import LONG_SECONDS, PATIENCE, Part, PartEndedError, take_turns
 from ports.defects import LOGGED_DEFECTS, Wall, Where
+from tests.service import until
 
 
 async def ends() -> None:
@@ -69,8 +70,9 @@ async def test_a_turn_that_fails_costs_itself_and_many_in_a_row_end_the_part_g8(
         if turns != PATIENCE:  # one that does not fail begins anew
             raise RuntimeError(str(turns))
 
-    with pytest.raises(RuntimeError, match=str(2 * PATIENCE)):
-        await take_turns(turn, Where.FLEET, defects)
+    Part.of_turns(turn, Where.FLEET, defects)
+    await until(lambda: defects.broken == "fleet")
+    assert [str(error) for _, error in defects.failed] == [str(2 * PATIENCE)]
     assert defects.places == [Where.FLEET] * (2 * PATIENCE - 2)
 
 
