@@ -69,11 +69,12 @@ async def test_a_look_at_the_deadlines_that_raises_is_followed_by_another_g1(ser
 
 async def test_who_hears_that_redis_comes_and_goes_may_raise_g1(server: RedisServer) -> None:
     defects = MemoryDefects()
-    client = RedisClient(connector(server.url), untimed, plant, pool_min=1, defects=defects)
+    client = RedisClient(connector(server.url), untimed, plant, pool_min=3, defects=defects)
     client._health._reported = (False, float("-inf"))  # so that its coming is told
     await client.start()
     try:
         assert defects.places == [Where.REDIS]
+        await until(lambda: client.connections == 3)  # what comes after the telling
         assert await client.execute("SET", "a", "1") == b"OK"
     finally:
         await client.aclose()
