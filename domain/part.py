@@ -14,7 +14,7 @@ LONG_SECONDS = 60.0
 
 
 class PartEndedError(Exception):
-    """A part returned, or was cancelled, while nobody had closed it."""
+    """A part returned, or took somebody else's cancellation for its own, while nobody had closed it."""
 
 
 class Part:
@@ -42,7 +42,10 @@ class Part:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()  # asked, so that asyncio does not log it once more
-        if not self._closing:
+        # An event loop that is closed without `aclose` cancels its tasks. A `CancelledError` that nobody asked for is
+        # that of something for which the part waited.
+        closed = self._closing or (task.cancelled() and task.cancelling())
+        if not closed:
             self._defects.fail(self._where, error or PartEndedError(f"the part {self._where} has ended"))
 
 

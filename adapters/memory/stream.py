@@ -77,7 +77,7 @@ class MemoryReader(Reader):
     kept for it beyond the log's bound is one stream, so at most `max_stream_bytes`, until it is closed.
     """
 
-    __slots__ = ("_closed", "_next", "_nudged", "_stream", "_take", "_waiter", "info", "reset")
+    __slots__ = ("_closed", "_defect", "_next", "_nudged", "_stream", "_take", "_waiter", "info", "reset")
 
     def __init__(self, stream: MemoryStream, after: Position | None) -> None:
         self.info = stream.info
@@ -86,6 +86,7 @@ class MemoryReader(Reader):
         self._take: Callable[[Batch], bool] | None = None
         self._nudged = False
         self._closed = False
+        self._defect: ReaderDefectError | None = None
         known = after is not None and after.epoch == self.info.epoch and 0 <= after.seq < len(stream.events)
         self.reset = after is not None and not known
         self._next = after.seq + 1 if after is not None and known else 0
@@ -107,12 +108,15 @@ class MemoryReader(Reader):
         return last if isinstance(last, TERMINAL) else None
 
     async def read(self, take: Callable[[Batch], bool] | None = None) -> Batch | None:
-        """The next events. None, without waiting, once the reader is closed or at the end."""
+        """The next events. None, without waiting, once the reader is closed or at the end. Raises `ReaderDefectError`
+        once `take` has raised."""
         stream, first = self._stream, self._next
         if first == len(stream.events.kinds) and not (self._nudged or self._closed or stream.closed or stream.lost):
             await self._wait(take)
             first = self._next
         if self._closed:
+            if self._defect is not None:
+                raise self._defect
             return None
         events = stream.events
         if first or type(events) is not Answer or events.size > MAX_WHOLE:
@@ -158,13 +162,12 @@ class MemoryReader(Reader):
 
     def fail(self, error: BaseException) -> None:
         """Ends the reader: its callback has raised `error`, and nobody knows what of the batch its client has had. The
-        `read` that waits raises. The stream itself calls it."""
+        `read` that waits raises, and so does each from now on. The stream itself calls it."""
+        text = f"The reader of this stream ended by a {type(error).__name__}."
+        self._defect = ReaderDefectError(text, thread_id=self.info.thread_id)
+        self._defect.__cause__ = error
         self._closed = True
-        if self._waiter is not None and not self._waiter.done():
-            text = f"The reader of this stream ended by a {type(error).__name__}."
-            ended = ReaderDefectError(text, thread_id=self.info.thread_id)
-            ended.__cause__ = error
-            self._waiter.set_exception(ended)
+        self.nudge()
 
     def nudge(self) -> None:
         """Makes the `read` that waits return None, or else the next one that would have to wait.

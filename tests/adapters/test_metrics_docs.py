@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from adapters.memory.manual_clock import ManualClock
+from adapters.observability.defects import PrometheusDefects
 from adapters.observability.gauges import GAUGES
 from adapters.observability.metrics import PrometheusRecorder
 from adapters.observability.refusals import LoggedRefusals
@@ -18,6 +19,7 @@ def expected_rows() -> list[str]:
     registry = CollectorRegistry()
     PrometheusRecorder(registry, (), ())
     LoggedRefusals(registry, ManualClock())
+    PrometheusDefects(registry)
     rows = []
     for metric in registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)

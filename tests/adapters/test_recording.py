@@ -15,7 +15,5 @@ def test_records_go_to_the_log_and_the_metrics_and_to_traces_where_there_is_a_co
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"):
         monkeypatch.delenv(name, raising=False)
     assert tracing_of(settings, ManualClock()) is None
-    assert (
-        str(recorder_of(settings, metrics_registry_of(), None, MemoryDefects()))
-        == "StructlogRecorder, PrometheusRecorder"
-    )
+    recorder = recorder_of(settings, metrics_registry_of(), None, MemoryDefects())
+    assert str(recorder) == "StructlogRecorder, PrometheusRecorder"

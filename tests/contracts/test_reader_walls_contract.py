@@ -46,4 +46,5 @@ async def test_a_callback_that_raises_ends_its_reader_and_nobody_else_g1(
             assert await result(reading) is not None
         assert await read_to_end(await follow(log)) == [*deltas(2), END]
         assert await read_to_end(await follow(log, stream_id="s-2")) == [*deltas(1), END]
-        assert await asyncio.wait_for(readers[1].read(), 5) is None
+        with pytest.raises(ReaderDefectError):
+            await asyncio.wait_for(readers[1].read(), 5)

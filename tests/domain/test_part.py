@@ -7,6 +7,7 @@ import pytest
 from adapters.memory.defects import MAX_KEPT, MemoryDefects
 from domain.part import LONG_SECONDS, PATIENCE, Part, PartEndedError, take_turns
 from ports.defects import LOGGED_DEFECTS, Wall, Where
+from tests.service import until
 
 
 async def ends() -> None:
@@ -24,13 +25,14 @@ async def is_cancelled() -> None:
     await gone
 
 
-@pytest.mark.parametrize(
-    ("work", "kind"), [(ends, PartEndedError), (breaks, RuntimeError), (is_cancelled, PartEndedError)]
-)
+WORKS = [(ends, PartEndedError), (breaks, RuntimeError), (is_cancelled, PartEndedError)]
+
+
+@pytest.mark.parametrize(("work", "kind"), WORKS)
 async def test_a_part_that_ends_by_itself_breaks_the_process_g8(work: object, kind: type[Exception]) -> None:
     defects = MemoryDefects()
     part = Part(work(), Where.SLOTS, defects)  # type: ignore[operator]
-    assert defects.broken is None
+    assert not defects.failed
     await asyncio.sleep(0.01)
     assert defects.broken == "slots"
     assert [type(error) for _, error in defects.failed] == [kind]
@@ -47,6 +49,17 @@ async def test_a_part_that_is_closed_breaks_nothing_g8() -> None:
     assert (defects.broken, defects.failed) == (None, [])
 
 
+async def test_an_event_loop_that_is_closed_breaks_nothing_g8() -> None:
+    """As a server that is forced to go leaves its tasks to be cancelled."""
+    defects = MemoryDefects()
+    Part(asyncio.sleep(60), Where.SLOTS, defects)
+    await asyncio.sleep(0)
+    (task,) = asyncio.all_tasks() - {asyncio.current_task()}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert defects.broken is None
+
+
 async def test_a_turn_that_fails_costs_itself_and_many_in_a_row_end_the_part_g8() -> None:
     defects, turns = MemoryDefects(), 0
 
@@ -57,8 +70,9 @@ async def test_a_turn_that_fails_costs_itself_and_many_in_a_row_end_the_part_g8(
         if turns != PATIENCE:  # one that does not fail begins anew
             raise RuntimeError(str(turns))
 
-    with pytest.raises(RuntimeError, match=str(2 * PATIENCE)):
-        await take_turns(turn, Where.FLEET, defects)
+    Part.of_turns(turn, Where.FLEET, defects)
+    await until(lambda: defects.broken == "fleet")
+    assert [str(error) for _, error in defects.failed] == [str(2 * PATIENCE)]
     assert defects.places == [Where.FLEET] * (2 * PATIENCE - 2)
 
 

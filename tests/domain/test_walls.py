@@ -1,26 +1,15 @@
-"""Each wall of the services: a callback, or a port that never raises, raises; its owner ends and the rest goes on (G1).
+"""The walls around a generation: a port that never raises, raises; the answer and its end are there (G1)."""
 
-What is planted is a `Planted`; the defects that were reported say where.
-"""
-
-import asyncio
 from collections.abc import Sequence
-
-import pytest
 
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
-from adapters.memory.defects import MemoryDefects
-from adapters.memory.keys import MemoryApiKeys
 from adapters.memory.limiter import MemoryLimiter
 from adapters.memory.manual_clock import ManualClock
-from adapters.memory.queue import MemoryMessageQueue
 from adapters.memory.recorder import MemoryRecorder
-from adapters.memory.slots import MemorySlots
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.providers.demo_scripts import Script, text_pieces
 from domain.events import Answer
-from domain.jobs import QueueMessage
 from domain.model import (
     BreakerState,
     CacheStatus,
@@ -31,125 +20,13 @@ from domain.model import (
     Lease,
     RequestRecord,
     Status,
-    Tier,
 )
-from domain.part import PATIENCE
-from domain.services.admission import LOOK_SECONDS, Admission, Ticket
-from domain.services.callers import Callers
-from domain.services.key_refresh import REFRESH_SECONDS, KeyRefresh
+from domain.services.admission import Ticket
 from domain.services.streams import Attachment
-from domain.services.sweeper import Sweeper
 from ports.defects import Where
-from ports.keys import ApiKey
 from tests.domain.fake_fleet import FakeFleet
 from tests.domain.parts import TEXT, House, ask, context, read_all
-from tests.jobs import job, message
-
-
-class Planted(Exception):
-    """What nobody expects."""
-
-
-def plant(*_: object) -> None:
-    raise Planted
-
-
-def cancelled(*_: object) -> None:
-    """A callback that asks for the result of something that was cancelled."""
-    raise asyncio.CancelledError
-
-
-async def test_a_ring_that_raises_keeps_no_other_from_ringing_g1() -> None:
-    clock, defects, rung = ManualClock(), MemoryDefects(), list[str]()
-    sweeper = Sweeper(clock, defects=defects)
-    for ring in (plant, lambda: rung.append("a"), cancelled, lambda: rung.append("b")):
-        sweeper.alarm(1.0, ring)
-    sweeping = asyncio.create_task(sweeper.run())
-    await clock.advance(1.2)
-    assert sorted(rung) == ["a", "b"]
-    assert defects.places == [Where.ALARM] * 2
-    sweeper.alarm(1.0, lambda: rung.append("c"))
-    await clock.advance(1.2)
-    assert rung[-1] == "c"
-    assert len(sweeper) == 0
-    sweeping.cancel()
-
-
-async def test_a_place_that_cannot_be_told_is_the_matter_of_its_own_stream_q5_g1() -> None:
-    clock, defects = ManualClock(), MemoryDefects()
-    slots, queue, told = MemorySlots(1, lambda _: 10), MemoryMessageQueue(10, 10), list[Status]()
-    service = Admission(
-        clock, MemoryLimiter(clock, {}), slots, queue, lambda _: Tier(1, 1, 1), wait=60, defects=defects
-    )
-    holder, first, second, third = [await service.enter(job("a", f"s{number}")) for number in range(4)]
-    first.moved, second.moved, third.moved = told.append, plant, told.append
-    await service.leave(holder)
-    await service.tell()
-    assert defects.places == [Where.ADMISSION]
-    assert second.moved is None
-    assert [status.position for status in told] == [1]
-    for ticket in (first, second, third):
-        await service.leave(ticket)
-
-
-class NoLine(MemoryMessageQueue):
-    """A line that nothing can be taken from."""
-
-    async def take(self, passed_over: object) -> QueueMessage | None:
-        raise Planted
-
-
-async def test_who_comes_or_goes_does_not_pay_for_who_waits_q6_g1() -> None:
-    clock, defects = ManualClock(), MemoryDefects()
-    slots = MemorySlots(1, lambda _: 10)
-    limiter, tier = MemoryLimiter(clock, {}), Tier(1, 1, 1)
-    service = Admission(clock, limiter, slots, NoLine(10, 10), lambda _: tier, wait=60, defects=defects)
-    holder = await service.enter(job("a", "s1"))
-    waiting = await service.enter(job("a", "s2"))
-    await service.leave(holder)
-    assert set(defects.places) == {Where.ADMISSION}
-    service.poke()
-    await clock.advance(0)
-    await service.leave(waiting)
-    assert len(slots) == 0
-
-
-async def test_an_admission_that_can_let_in_nobody_ends_g8() -> None:
-    clock, defects = ManualClock(), MemoryDefects()
-    limiter, slots, tier = MemoryLimiter(clock, {}), MemorySlots(1, lambda _: 10), Tier(1, 1, 1)
-    service = Admission(clock, limiter, slots, NoLine(10, 10), lambda _: tier, wait=60, defects=defects)
-    running = asyncio.create_task(service.run())
-    await clock.advance(5 * PATIENCE * LOOK_SECONDS)
-    assert defects.places == [Where.ADMISSION] * (PATIENCE - 1)
-    with pytest.raises(Planted):
-        await running
-
-
-async def test_what_cannot_be_gone_on_with_keeps_no_slot_q8_g1() -> None:
-    """It comes back into the line when its lease is over."""
-    clock, defects = ManualClock(), MemoryDefects()
-    slots, queue = MemorySlots(1, lambda _: 10), Handed(10, 10)
-    service = Admission(
-        clock, MemoryLimiter(clock, {}), slots, queue, lambda _: Tier(1, 1, 1), wait=60, defects=defects
-    )
-    service.adopt = plant
-    service.poke()
-    await clock.advance(0)
-    assert defects.places == [Where.ADMISSION]
-    assert len(slots) == 0
-
-
-class Handed(MemoryMessageQueue):
-    """One message of another process."""
-
-    given = False
-
-    async def take(self, passed_over: object) -> QueueMessage | None:
-        if self.given:
-            return None
-        self.given = True
-        one = message("a", "s1")
-        return QueueMessage(one.job, one.wait, one.cost, one.weight, one.limit, 1, Lease("s1", 2))
+from tests.domain.planted import Planted, plant, plant_later
 
 
 class Closed(MemoryRecorder):
@@ -203,7 +80,7 @@ class BadCache(MemoryCache):
     async def get(self, key: str) -> Answer | None:
         raise Planted
 
-    async def put(self, key: str, answer: Answer, ttl: float) -> None:
+    async def put(self, key: str, answer: Answer, ttl: float) -> bool:
         raise Planted
 
 
@@ -314,7 +191,7 @@ async def test_a_connection_that_ends_is_told_to_the_work_whatever_else_fails_s7
     attachment.close()
     attachment.close()
     await house.clock.advance(0)
-    assert house.defects.places == [Where.ATTACHMENT] * 2
+    assert house.defects.places == [Where.ATTACHMENT] * 3  # the reader is closed again
     assert (len(house.generations), house.demo.open) == (0, 0)
     reader.close()
 
@@ -368,7 +245,7 @@ async def test_what_the_end_of_a_generation_meets_is_reported_and_its_slot_comes
         raise Planted
 
     house.admission.leave = leaves  # type: ignore[method-assign]
-    house.the_log.settle = plant_later  # type: ignore[method-assign]
+    house.the_log.settle = plant_later  # type: ignore[method-assign,assignment]
     await read_all(attachment)
     attachment.close()
     await house.clock.advance(0)
@@ -376,16 +253,12 @@ async def test_what_the_end_of_a_generation_meets_is_reported_and_its_slot_comes
     assert (len(left), len(house.generations), len(house.slots)) == (1, 0, 0)
 
 
-async def plant_later(*_: object) -> None:
-    raise Planted
-
-
 async def test_a_dead_letter_that_cannot_be_kept_costs_no_record_q7_g1() -> None:
     house = House(scripts={"slow": Script(text_pieces(TEXT), first_delay=5.0)}, slots_in_all=1)
     service = house.build()
     holder = await service.open(ask("p/slow"), context("t1"))
     waits = await service.open(ask("p/ok"), context("t2"))
-    house.dead_letters.bury = plant_later  # type: ignore[method-assign]
+    house.dead_letters.bury = plant_later  # type: ignore[method-assign,assignment]
     house.generations._attempts.run = plant_later  # type: ignore[method-assign,assignment]
     await house.pass_time(6)
     assert isinstance((await read_all(waits))[-1], Failed)
@@ -393,28 +266,3 @@ async def test_a_dead_letter_that_cannot_be_kept_costs_no_record_q7_g1() -> None
     assert len(house.recorder.records) == 2
     for attachment in (holder, waits):
         attachment.close()
-
-
-class Unreadable(MemoryApiKeys):
-    """Has a defect from its second reading on."""
-
-    readings = 0
-
-    async def list(self) -> tuple[ApiKey, ...]:
-        self.readings += 1
-        if self.readings > 1:
-            raise Planted
-        return (ApiKey("k", "a" * 64, "t", "nope", 1),)
-
-
-async def test_a_warning_that_cannot_be_given_revokes_nothing_and_keys_that_cannot_be_read_end_the_refresh_g8() -> None:
-    clock, defects, callers = ManualClock(), MemoryDefects(), Callers([], ["default"])
-    refresh = KeyRefresh(clock, Unreadable(), callers, plant, defects)
-    await refresh.refresh()
-    assert defects.places == [Where.KEY_REFRESH]
-    assert not callers.open
-    running = asyncio.create_task(refresh.run())
-    await clock.advance(2 * PATIENCE * REFRESH_SECONDS)
-    assert defects.places == [Where.KEY_REFRESH] * PATIENCE
-    with pytest.raises(Planted):
-        await running
