@@ -39,6 +39,8 @@ SSEBaseError
         MissingParameterError
         UnknownParameterError
         ForbiddenParameterError
+        MisdirectedRequestError
+        ForbiddenOriginError
         InvalidEventIdError
         InvalidHeaderError
         ModelNotFoundError
@@ -82,6 +84,7 @@ from domain.errors.streaming import (
 )
 from domain.errors.validation import (
     AuthenticationError,
+    ForbiddenOriginError,
     ForbiddenParameterError,
     InvalidApiKeyError,
     InvalidEncodingError,
@@ -90,6 +93,7 @@ from domain.errors.validation import (
     InvalidJsonError,
     InvalidTypeError,
     JsonTooDeepError,
+    MisdirectedRequestError,
     MissingApiKeyError,
     MissingParameterError,
     ModelNotFoundError,
@@ -111,6 +115,7 @@ __all__ = [
     "DeliveryFailedError",
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
+    "ForbiddenOriginError",
     "ForbiddenParameterError",
     "InvalidApiKeyError",
     "InvalidEncodingError",
@@ -119,6 +124,7 @@ __all__ = [
     "InvalidJsonError",
     "InvalidTypeError",
     "JsonTooDeepError",
+    "MisdirectedRequestError",
     "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",
