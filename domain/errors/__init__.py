@@ -14,6 +14,7 @@ SSEBaseError
         NoConnectionLeftError
         ProviderTruncatedError
         ProviderResponseError
+            ProviderAnswerTooLargeError
         ProviderUnavailableError
         ProviderRateLimitedError
         ProviderAuthenticationError
@@ -27,6 +28,7 @@ SSEBaseError
         StreamNotFoundError
         StreamNotResumableError
         StreamLogFullError
+            AnswerTooLongError
         StreamLogUnavailableError
         ServerDrainingError
     RequestValidationError
@@ -60,6 +62,7 @@ from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     NoConnectionLeftError,
+    ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -75,6 +78,7 @@ from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError,
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
+    AnswerTooLongError,
     ServerDrainingError,
     StreamingError,
     StreamLogFullError,
@@ -107,6 +111,7 @@ from domain.errors.validation import (
 )
 
 __all__ = [
+    "AnswerTooLongError",
     "AuthenticationError",
     "CacheConnectionError",
     "CacheError",
@@ -130,6 +135,7 @@ __all__ = [
     "ModelNotFoundError",
     "NoConnectionLeftError",
     "NumberOutOfRangeError",
+    "ProviderAnswerTooLargeError",
     "ProviderAuthenticationError",
     "ProviderConnectionError",
     "ProviderError",
