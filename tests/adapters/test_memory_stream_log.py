@@ -57,7 +57,7 @@ async def test_an_append_evicts_what_is_closed_and_then_is_full() -> None:
         await append(log, lease, [Delta("z" * ONE)])
     assert (caught.value.retryable, caught.value.details) == (False, {"max_stream_bytes": 3 * ONE})
     with pytest.raises(StreamLogFullError) as full:
-        await log.open(info("other"))
+        await filled(log, "other", closed=False)
     assert (full.value.retryable, full.value.details) == (True, {"max_bytes": 3 * ONE})
     await append(log, lease, [END])
     assert len(await read_to_end(await follow(log, stream_id="open"))) == 4
