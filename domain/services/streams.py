@@ -53,9 +53,9 @@ class Attachment:
     cache: CacheStatus
     generation: Generation | None
     verdict: Verdict | None = None
-    on_close: Callable[[], None] | None = None
     answering: str | None = None
     """The target, for an attachment without a generation."""
+    on_close: Callable[[], None] | None = None
 
     @property
     def target(self) -> str | None:
