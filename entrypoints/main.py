@@ -14,6 +14,7 @@ from entrypoints.http.bodies import BODIES_SHARE, CALLER_SHARE, Bodies, BodyMemo
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import ErrorResponses
+from entrypoints.http.keyless_access import AllowedHosts, KeylessAccess
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
 from entrypoints.lifecycle import running
@@ -71,12 +72,14 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
             finally:
                 await refreshing.aclose()  # before the client that it reads with
 
+    anonymous_anywhere = allow_anonymous or settings.access.allow_anonymous
+    hosts = AllowedHosts(settings.access.host_names, any_address=anonymous_anywhere)
     contexts = RequestContexts(
         container.callers(),
         container.tracker(),
         max_grace=settings.stream.max_grace,
         proxies=settings.access.proxies,
-        anonymous_anywhere=allow_anonymous or settings.access.allow_anonymous,
+        anonymous_anywhere=anonymous_anywhere,
     )
     app = create_app(
         container.stream_service(),
@@ -94,5 +97,6 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
             container.llm_providers().keys(),
             settings.routed,
         ),
+        KeylessAccess(container.callers(), hosts).refusal,
     )
     return app, streams

@@ -14,6 +14,7 @@ SSEBaseError
         NoConnectionLeftError
         ProviderTruncatedError
         ProviderResponseError
+            ProviderAnswerTooLargeError
         ProviderUnavailableError
         ProviderRateLimitedError
         ProviderAuthenticationError
@@ -28,6 +29,7 @@ SSEBaseError
         StreamNotResumableError
         ReaderDefectError
         StreamLogFullError
+            AnswerTooLongError
         StreamLogUnavailableError
         ServerDrainingError
     RequestValidationError
@@ -41,6 +43,8 @@ SSEBaseError
         MissingParameterError
         UnknownParameterError
         ForbiddenParameterError
+        MisdirectedRequestError
+        ForbiddenOriginError
         InvalidEventIdError
         InvalidHeaderError
         ModelNotFoundError
@@ -62,6 +66,7 @@ from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     NoConnectionLeftError,
+    ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -77,6 +82,7 @@ from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError,
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
+    AnswerTooLongError,
     ReaderDefectError,
     ServerDrainingError,
     StreamingError,
@@ -87,6 +93,7 @@ from domain.errors.streaming import (
 )
 from domain.errors.validation import (
     AuthenticationError,
+    ForbiddenOriginError,
     ForbiddenParameterError,
     InvalidApiKeyError,
     InvalidEncodingError,
@@ -95,6 +102,7 @@ from domain.errors.validation import (
     InvalidJsonError,
     InvalidTypeError,
     JsonTooDeepError,
+    MisdirectedRequestError,
     MissingApiKeyError,
     MissingParameterError,
     ModelNotFoundError,
@@ -109,6 +117,7 @@ from domain.errors.validation import (
 )
 
 __all__ = [
+    "AnswerTooLongError",
     "AuthenticationError",
     "BodyMemoryFullError",
     "CacheConnectionError",
@@ -118,6 +127,7 @@ __all__ = [
     "DeliveryFailedError",
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
+    "ForbiddenOriginError",
     "ForbiddenParameterError",
     "InvalidApiKeyError",
     "InvalidEncodingError",
@@ -126,11 +136,13 @@ __all__ = [
     "InvalidJsonError",
     "InvalidTypeError",
     "JsonTooDeepError",
+    "MisdirectedRequestError",
     "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",
     "NoConnectionLeftError",
     "NumberOutOfRangeError",
+    "ProviderAnswerTooLargeError",
     "ProviderAuthenticationError",
     "ProviderConnectionError",
     "ProviderError",

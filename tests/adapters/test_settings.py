@@ -67,6 +67,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("HEADGATE_KEYS_FILE", "k.json", "access.keys_file", "k.json", "headgate-keys.json"),
     ("HEADGATE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "access.trusted_proxies", "10.0.0.0/8, ::1", None),
     ("HEADGATE_MEMORY_BUDGET", "33554432", "access.memory_budget", 33554432, 268435456),
+    ("HEADGATE_ALLOWED_HOSTS", "a.example, ::1", "access.allowed_hosts", "a.example, ::1", None),
 ]
 
 
