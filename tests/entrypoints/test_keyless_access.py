@@ -133,11 +133,6 @@ async def test_g10_open_to_the_network_means_by_address_and_by_the_names_that_we
     assert await ask({**told, "HEADGATE_ALLOWED_HOSTS": "headgate"}, peer, "headgate") == 200
 
 
-async def test_g10_a_request_without_a_host_has_no_name_to_be_taken_for() -> None:
-    async with running() as service:
-        assert (await exchange(service, b"GET /v1/models HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-
-
 OWN: list[dict[str, str]] = [
     {},
     {"Origin": "http://127.0.0.1:{port}"},
