@@ -9,7 +9,9 @@ import pytest
 
 from adapters.settings import get_settings
 from container import Container
-from entrypoints.http.keyless_access import AllowedHosts, host_name
+from domain.errors import MisdirectedRequestError
+from domain.services.callers import Callers
+from entrypoints.http.keyless_access import AllowedHosts, KeylessAccess, host_name
 from entrypoints.main import build_app
 from ports.keys import ApiKey
 from tests.entrypoints.demo_service import demo
@@ -132,9 +134,14 @@ async def test_g10_open_to_the_network_means_by_address_and_by_the_names_that_we
     assert await ask({**told, "HEADGATE_ALLOWED_HOSTS": "headgate"}, peer, "headgate") == 200
 
 
-async def test_g10_a_request_without_a_host_has_no_name_to_be_taken_for() -> None:
-    async with running() as service:
-        assert (await exchange(service, b"GET /v1/models HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+def test_g10_a_request_without_a_host_has_no_name_and_one_of_two_names_is_enough_to_refuse() -> None:
+    """Where another server lets such a request through."""
+    access = KeylessAccess(Callers([], []), AllowedHosts(()))
+    scope = {"type": "http", "path": "/v1/models", "method": "GET", "headers": []}
+    assert access.refusal(scope) is None
+    hosts = [(b"host", b"localhost"), (b"host", b"evil.example")]
+    for headers in (hosts, hosts[::-1]):
+        assert isinstance(access.refusal({**scope, "headers": headers}), MisdirectedRequestError)
 
 
 OWN: list[dict[str, str]] = [
