@@ -62,7 +62,6 @@ from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
 from domain.tiers import ByTier
-from entrypoints.http.client_address import is_within
 from entrypoints.http.server.connections import Connections
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits, open_files
 from ports.breaker_board import BreakerBoard
@@ -195,10 +194,7 @@ def _connections(
     refusals: Refusals,
     defects: Defects,
 ) -> Connections:
-    def is_proxy(address: str) -> bool:
-        return is_within(address, settings.access.proxies)
-
-    return Connections(clock, sweeper, limits, bounds, is_proxy, refusals, defects)
+    return Connections(clock, sweeper, limits, bounds, settings.access.proxies, refusals, defects)
 
 
 def _l2(client: RedisClient | None) -> Cache | None:

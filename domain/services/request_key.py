@@ -66,11 +66,17 @@ def _flatten(value: object, items: list[Item]) -> None:
     elif isinstance(value, list | tuple):
         items += (("list", len(value)),)
         for item in value:
-            _flatten(item, items)
+            if type(item) is str and len(item) <= PIECE:
+                items += (item,)
+            else:
+                _flatten(item, items)
     elif isinstance(value, Mapping):
         items += (("object", len(value)),)
         for name in sorted(value):
-            _flatten(name, items)
-            _flatten(value[name], items)
+            for item in (name, value[name]):
+                if type(item) is str and len(item) <= PIECE:  # what most are
+                    items += (item,)
+                else:
+                    _flatten(item, items)
     else:
         raise TypeError(f"not JSON: {type(value).__name__}")

@@ -16,6 +16,7 @@ from domain.errors import (
 from domain.model import CallContext, Verdict
 from domain.services.streams import StreamService
 from entrypoints.http.context import headers_of
+from entrypoints.http.server.exchange import DIRECT, Exchange
 from entrypoints.wire.json_body import decode_object
 from entrypoints.wire.parameters import LIST_BOUNDS
 
@@ -113,6 +114,11 @@ class Bodies:
         """The JSON object that a request of this caller sends. Raises a `RequestValidationError`, a `RateLimitError`,
         `ServerDrainingError`, `BodyMemoryFullError`, or Starlette's `ClientDisconnect`."""
         headers = headers_of(request)
+        direct: Exchange | None = request.scope.get("extensions", {}).get(DIRECT)
+        whole = None if direct is None else direct.take_body()
+        if whole is not None:  # it was read with its head: to refuse it now would save nothing
+            _check_kind(headers)
+            return await _decoded([whole], None)
         length = _declared_length(headers)
         chunks: list[bytes] = []
         if length is None or length <= SMALL_BYTES:
@@ -174,9 +180,12 @@ def _declared_length(headers: Mapping[str, str]) -> int | None:
 
 
 def _check_kind(headers: Mapping[str, str]) -> None:
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if "content-encoding" in headers and headers["content-encoding"].lower() != "identity":
         raise UnsupportedEncodingError("Send the body without a Content-Encoding.")
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = headers.get("content-type", "")
+    if given == "application/json":  # what most say
+        return
+    media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaTypeError("Send JSON, with `Content-Type: application/json`.")
 

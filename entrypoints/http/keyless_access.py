@@ -60,22 +60,34 @@ class KeylessAccess:
     def __init__(self, callers: Callers, hosts: AllowedHosts) -> None:
         self._callers = callers
         self._hosts = hosts
+        self._allows = lru_cache(maxsize=256)(lambda host, probed: hosts.allows(_text(host), probed=probed))
 
     def refusal(self, scope: Scope) -> RequestValidationError | None:
         """The error that an HTTP request gets, if it gets one."""
         if not self._callers.open:
             return None
-        hosts = _values(scope, b"host")
+        hosts: list[bytes] = []
+        origins: list[bytes] = []
+        sites: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts += (value,)
+            elif name == b"origin":
+                origins += (value,)
+            elif name == b"sec-fetch-site":
+                sites += (value,)
         probed = scope["path"] in PROBED
-        if not all(self._hosts.allows(host, probed=probed) for host in hosts):
-            return MisdirectedRequestError(
-                "This service has no API keys, and answers to loopback names and those in HEADGATE_ALLOWED_HOSTS only."
-            )
-        if scope["method"] in _SAFE_METHODS:
+        for host in hosts:
+            if not self._allows(host, probed):
+                return MisdirectedRequestError(
+                    "This service has no API keys, and answers to loopback names and those in HEADGATE_ALLOWED_HOSTS "
+                    "only."
+                )
+        if not (origins or sites) or scope["method"] in _SAFE_METHODS:
             return None
-        own = {host.lower() for host in hosts}
-        foreign = not _OWN_SITES.issuperset(_values(scope, b"sec-fetch-site")) or any(
-            not self._is_own(origin.lower(), own) for origin in _values(scope, b"origin")
+        own = {_text(host).lower() for host in hosts}
+        foreign = not _OWN_SITES.issuperset(map(_text, sites)) or any(
+            not self._is_own(_text(origin).lower(), own) for origin in origins
         )
         return ForbiddenOriginError("A page of another origin may not do this.") if foreign else None
 
@@ -108,5 +120,5 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _values(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+def _text(value: bytes) -> str:
+    return value.decode("latin-1")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from domain.services.sweeper import Sweeper
-from entrypoints.http.client_address import neighbourhood
+from entrypoints.http.client_address import Network, is_within, neighbourhood
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits
 from entrypoints.http.server.protocol import HttpProtocol, Registry
 from ports.clock import Clock
@@ -37,8 +37,8 @@ class Connections(Registry):
     """Takes and counts connections (G4), and ends those whose time is up (G3).
 
     A connection above a bound takes the place of the one that has been idle for longest, of the same address if it is
-    the bound of an address; where none is idle it is refused. Idle is who has no request under way. `is_proxy` tells
-    the addresses of trusted proxies, which stand for many clients: for them only the bound of all counts.
+    the bound of an address; where none is idle it is refused. Idle is who has no request under way. `proxies` are
+    trusted and stand for many clients: for them only the bound of all counts.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Connections(Registry):
         sweeper: Sweeper,
         limits: ConnectionLimits,
         bounds: ConnectionBounds,
-        is_proxy: Callable[[str], bool],
+        proxies: Sequence[Network],
         refusals: Refusals,
         defects: Defects,
     ) -> None:
@@ -57,7 +57,7 @@ class Connections(Registry):
         self.now = clock.monotonic
         self._sweeper = sweeper
         self._bounds = bounds
-        self._is_proxy = is_proxy
+        self._proxies = proxies
         self._all: set[HttpProtocol] = set()
         self._idle: OrderedDict[HttpProtocol, None] = OrderedDict()
         self._addresses: dict[str, _Address] = {}
@@ -90,7 +90,7 @@ class Connections(Registry):
 
     def admit(self, connection: HttpProtocol, address: str) -> bool:
         """Takes a new connection in, as an idle one; False if there is no room."""
-        key = "" if self._is_proxy(address) else neighbourhood(address)
+        key = "" if self._proxies and is_within(address, self._proxies) else neighbourhood(address)
         record = self._addresses.get(key)
         if key and record is not None and record.count >= self._bounds.per_address and not self._evict(record.idle):
             return self._turn_away(connection)

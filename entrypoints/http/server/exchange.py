@@ -103,6 +103,13 @@ class Exchange:
         """Bytes of the body that nobody has asked for yet."""
         return len(self._body)
 
+    def take_body(self) -> bytes | None:
+        """The body, if all of it is here and none of it was taken: without a turn of the event loop."""
+        if self._more or self._given or self.lost:
+            return None
+        body, self._body, self._given = bytes(self._body), b"", True
+        return body
+
     async def receive(self) -> Message:
         """ASGI's: the next piece of the body; after the last one, that the client has gone or the response is out."""
         while not (self.lost or self._complete or self._body or (not self._more and not self._given)):

@@ -4,25 +4,24 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-import httptools
-
 from entrypoints.http.server.limits import ConnectionLimits
 
 END = b"\r\n\r\n"
 CHUNKED = -1
 """The length of a body that comes in chunks."""
-_METHOD, _TARGET = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}", rb"[^\x00-\x20\x7f-\xff]"
-_REQUEST_LINE = re.compile(rb"(%b) (%b+) HTTP/1\.([01])\r\n" % (_METHOD, _TARGET))
-_LINE_BEGUN = re.compile(rb"%b( %b*( [HTP/1.0]{0,8}\r?)?)?" % (_METHOD, _TARGET))
-_PATH = re.compile(rb"/[^#]*", re.DOTALL)
+_TOKEN, _TARGET = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]", rb"[^\x00-\x20\x7f-\xff]"
+_VALUE = rb"[^\x00-\x08\x0a-\x1f\x7f]"
+_REQUEST_LINE = re.compile(rb"(%b{1,32}) (%b+) HTTP/1\.([01])\r\n" % (_TOKEN, _TARGET))
+_LINE_BEGUN = re.compile(rb"%b{1,32}( %b*( [HTP/1.0]{0,8}\r?)?)?" % (_TOKEN, _TARGET))
+# Possessive, so that no header can make them look again and again at the same bytes.
+_HEADERS = re.compile(rb"(?:%b++:[ \t]*+%b*+\r\n)*+\r\n" % (_TOKEN, _VALUE))
+_HEADER = re.compile(rb"(%b++):[ \t]*+(%b*+)\r\n" % (_TOKEN, _VALUE))
+_PATH = re.compile(rb"/[^#]*")
 _HOST = re.compile(rb"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-# Those that the parser knows and a request may have. Any other is answered by the routes, which know what is allowed.
-_PARSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"})
-# All that decide about the connection or the framing, or that may stand once only.
-_SPECIAL = frozenset(
-    {b"host", b"authorization", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"}
-)
+# Two of these would mean two things: to us, and to a proxy in front of us.
+_ONCE = (b"host", b"authorization", b"content-length", b"transfer-encoding")
 
 
 class HttpRefusalError(Exception):
@@ -51,27 +50,6 @@ class Head(NamedTuple):
     expects_continue: bool
 
 
-class _Headers:
-    """Collects the headers that the parser finds."""
-
-    __slots__ = ("all", "special")
-
-    def __init__(self) -> None:
-        self.all: list[tuple[bytes, bytes]] = []
-        self.special: dict[bytes, bytes] = {}
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if value[-1:] in b" \t":
-            value = value.rstrip(b" \t")
-        self.all.append((name, value))
-        if name in _SPECIAL:
-            before = self.special.get(name)
-            if before is not None and name in {b"host", b"authorization"}:
-                raise HttpRefusalError(400, "bad_request", f"More than one {name.decode()} header.")
-            self.special[name] = value if before is None else before + b"," + value
-
-
 def parse_head(data: bytes, limits: ConnectionLimits) -> Head:
     """The head that `data` is, its empty line included. Raises `HttpRefusalError`."""
     line = _REQUEST_LINE.match(data)
@@ -85,16 +63,11 @@ def parse_head(data: bytes, limits: ConnectionLimits) -> Head:
         raise HttpRefusalError(405, "method_not_allowed", "This server is no proxy.", allow)
     if not (_PATH.fullmatch(target) or (target == b"*" and method == b"OPTIONS")):
         raise _bad("The request target must be a path.")
-    headers = _Headers()
-    _parse_headers(data if method in _PARSED else b"GET" + data[len(method) :], headers)
-    if len(headers.all) > limits.headers:
-        raise HttpRefusalError(431, "head_too_large", f"More than {limits.headers} headers.")
-    special = headers.special
-    if not _HOST.fullmatch(special.get(b"host", b"")):
+    headers, found = _parse_headers(data, line.end(), limits)
+    if not _HOST.fullmatch(found.get(b"host", b"")):
         raise _bad("One valid Host header is required.")
-    connection = special.get(b"connection")
-    options = () if connection is None else [option.strip() for option in connection.lower().split(b",")]
-    if b"upgrade" in options and b"websocket" in special.get(b"upgrade", b"").lower():
+    options = [option.strip() for option in found[b"connection"].lower().split(b",")] if b"connection" in found else ()
+    if b"upgrade" in options and b"websocket" in found.get(b"upgrade", b"").lower():
         # Any other upgrade that is offered may be ignored (RFC 9110, 7.8); a WebSocket's client would wait for it.
         text = "WebSockets are not served here; streams are Server-Sent Events."
         raise HttpRefusalError(426, "upgrade_required", text, b"upgrade: HTTP/1.1\r\n")
@@ -106,31 +79,46 @@ def parse_head(data: bytes, limits: ConnectionLimits) -> Head:
         raw_path,
         query,
         "1.1" if minor == b"1" else "1.0",
-        headers.all,
-        _length(special, minor),
+        headers,
+        _length(found, minor),
         minor == b"1" and b"close" not in options,
-        b"expect" in special and minor == b"1" and special[b"expect"].lower() == b"100-continue",
+        b"expect" in found and minor == b"1" and found[b"expect"].lower() == b"100-continue",
     )
 
 
-def _parse_headers(data: bytes, headers: _Headers) -> None:
-    try:
-        httptools.HttpRequestParser(headers).feed_data(data)
-    except httptools.HttpParserUpgrade:
-        return  # the head is whole; what it offers is looked at by the caller
-    except httptools.HttpParserCallbackError as error:
-        if isinstance(error.__context__, HttpRefusalError):
-            raise error.__context__ from None
-        raise
-    except httptools.HttpParserError:
-        raise _bad("The headers are malformed.") from None
+def _parse_headers(
+    data: bytes, at: int, limits: ConnectionLimits
+) -> tuple[list[tuple[bytes, bytes]], dict[bytes, bytes]]:
+    """The headers behind the request line, in order and by name; several of a name are one, with commas. None that may
+    stand once only stands twice."""
+    if _HEADERS.fullmatch(data, at) is None:
+        raise _bad("The headers are malformed.")
+    headers = [(name.lower(), value) for name, value in _HEADER.findall(data, at)]
+    if len(headers) > limits.headers:
+        raise HttpRefusalError(431, "head_too_large", f"More than {limits.headers} headers.")
+    if b" \r\n" in data or b"\t\r\n" in data:
+        headers = [(name, value.rstrip(b" \t")) for name, value in headers]
+    found = dict(headers)
+    if len(found) < len(headers):
+        names = [name for name, _ in headers]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise _bad(f"More than one {name.decode()} header.")
+        found = {name: b",".join([value for one, value in headers if one == name]) for name in found}
+    return headers, found
 
 
-def _length(special: dict[bytes, bytes], minor: bytes) -> int:
-    """The parser has refused what contradicts itself: two lengths, a sign, a length beside an encoding."""
-    encoding = special.get(b"transfer-encoding")
+def _length(found: dict[bytes, bytes], minor: bytes) -> int:
+    """What contradicts itself is refused: another server on the way may have seen another end of the body."""
+    length, encoding = found.get(b"content-length"), found.get(b"transfer-encoding")
     if encoding is None:
-        return int(special.get(b"content-length", b"0"))
+        if length is None:
+            return 0
+        if not _LENGTH.fullmatch(length):
+            raise _bad("The Content-Length is no number.")
+        return int(length)
+    if length is not None:
+        raise _bad("A body has a Content-Length or a Transfer-Encoding, not both.")
     if minor == b"0" or encoding.lower() != b"chunked":
         raise _bad("The only transfer encoding is chunked, of HTTP/1.1.")
     return CHUNKED
