@@ -38,7 +38,7 @@ STALE = 0.75
 REQUESTS = 20
 
 BUDGET = {
-    "hit": 460,
+    "hit": 470,
     "answer": 1_820,
     "event": 21,
     "parsed event": 10,
@@ -47,7 +47,7 @@ BUDGET = {
     "leased": 17,
 }
 """`hit`, `answer`: a request with 50 words, from its bytes to its log line, on a connection of its own. Of `hit`, 47
-calls were uvicorn's, which did not count, until the server's protocol became ours. `event`: from provider to socket.
+calls were uvicorn's, which did not count, until the protocol became ours. `event`: from provider to socket.
 
 `admitted`, `refused`, `leased`: a decision of the limiter, by a real Redis in one round trip, by the deny-cache, by a
 lease. `admitted` was 32 to 40 us of CPU when it was measured (docs/overload.md); no more than 60 us is promised.

@@ -96,7 +96,8 @@ class Exchange:
                 self._body = bytearray(self._body)
             self._body += data
         self._more = more
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     @property
     def unread(self) -> int:
@@ -171,7 +172,7 @@ class Exchange:
             ending = self._frame_body()
         if self._head_only:
             self._left = 0
-        self._begin_head()
+        self.started, self._expects_continue = True, False
         whole = (STATUS_LINES[status], self._link.own_headers(), lines, ending, self._close_line())
         self._out(b"%b%b%b%b%b\r\n" % whole)
 
@@ -226,7 +227,7 @@ class Exchange:
         if not lines.count("\r") == lines.count("\n") == len(headers):
             raise RuntimeError("a header with a line end in it")
         ending = self._frame_body()
-        self._begin_head()
+        self.started, self._expects_continue = True, False
         whole = (self._link.own_headers(), lines.encode("latin-1"), more, ending, self._close_line())
         self._out(b"HTTP/1.1 200 OK\r\n%b%b%b%b%b\r\n" % whole)
         return True
@@ -237,7 +238,7 @@ class Exchange:
         if not self._can_begin():
             return False
         lines = self._take_lines(headers)
-        self._begin_head()
+        self.started, self._expects_continue = True, False
         whole = (
             STATUS_LINES[status],
             self._link.own_headers(),
@@ -274,10 +275,6 @@ class Exchange:
     def _can_begin(self) -> bool:
         return not (self.started or self.lost or self._link.write_paused)
 
-    def _begin_head(self) -> None:
-        self.started = True
-        self._expects_continue = False
-
     def _frame_body(self) -> bytes:
         if self._version == "1.0":
             self._framing, self.keep_alive = UNTIL_CLOSE, False
@@ -306,6 +303,8 @@ class Exchange:
 
     def _end(self) -> None:
         self._complete = True
-        self.uncork()
-        self._wake()
+        if self._held is not None:
+            self.uncork()
+        if self._waiter is not None:
+            self._wake()
         self._link.answered(self)

@@ -191,7 +191,8 @@ class HttpProtocol(asyncio.Protocol, Link):
         self._connections.rest(self)
         self._phase, self._reused = Phase.HEAD, True
         self.deadline = self._connections.now() + self._connections.limits.keep_alive_seconds
-        self._resume_reading()
+        if self.read_paused:
+            self._resume_reading()
         if self._buffer:
             kept, self._buffer = self._buffer, b""
             self.data_received(kept)
@@ -253,8 +254,10 @@ class HttpProtocol(asyncio.Protocol, Link):
         exchange.add_body(piece, more=not body.done)
         if body.done:
             self._phase, self._body, self.deadline = Phase.ANSWER, None, NEVER
-            self._resume_reading()
-            self._keep(rest)
+            if self.read_paused:
+                self._resume_reading()
+            if rest:
+                self._keep(rest)
         elif body.interrupted:
             # Many small chunks: the rest of them after the others had their turn, and nothing is added meanwhile.
             self._backlog = True
@@ -279,10 +282,9 @@ class HttpProtocol(asyncio.Protocol, Link):
     def _keep(self, data: bytes) -> None:
         """What follows a request, until its response is out. The transport reads on as long as it may: a transport
         that does not read is not told when its client leaves."""
-        if data:
-            self._buffer += data
-            if len(self._buffer) > self._connections.limits.buffer_bytes:
-                self._pause_reading()
+        self._buffer += data
+        if len(self._buffer) > self._connections.limits.buffer_bytes:
+            self._pause_reading()
 
     def _pause_reading(self) -> None:
         if not self.read_paused:
