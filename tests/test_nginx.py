@@ -1,6 +1,6 @@
 """deploy/nginx.conf in a real nginx: refusals are heard, and nobody makes a replica fail (BAD_INPUT 43).
 
-The last tests of the file kill replicas.
+The last test kills one of the replicas that all share.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import pytest
 
 from tests.fleet.harness import Fleet, eventually, running_fleet
 from tests.fleet.http_client import ask, call
-from tests.fleet.readers import StreamReader, whole_log
+from tests.fleet.readers import StreamReader, is_terminal, whole_log
 from tests.nginx import nginx_before
 from tests.raw_http import RawConnection, Response, raw
 from tests.redis_server import RedisServer
@@ -278,22 +278,55 @@ async def test_one_address_has_a_bound_of_requests_at_once_g4() -> None:
         assert json.loads(body)["error"]["code"] == "too_many_connections"
 
 
-async def test_a_post_whose_replica_dies_is_not_sent_to_another_and_a_stream_goes_on_at_it_s3_s8(
-    replicas: Fleet, front: str
-) -> None:
-    """The POST may have been executed. A stream of the other replica goes on through nginx; new requests are served."""
-    body = {"model": "openai/silent", "messages": [{"role": "user", "content": "once"}], "stream": True}
+async def kill_who_generates(replicas: Fleet) -> None:
+    """Kills the replica that fills a stream, once there is one."""
 
-    async def kill_the_one() -> bool:
+    async def killed() -> bool:
         for replica in replicas.replicas:
             if (await replica.metrics())["headgate_open_generations"]:
                 replica.process.kill()
                 return True
         return False
 
+    await eventually(killed)
+
+
+async def test_a_stream_whose_replica_dies_is_resumed_at_the_other_s3_s8() -> None:
+    """S3, S8: through nginx, with Last-Event-ID; it has an end, and says which."""
+    with (
+        RedisServer() as redis,
+        running_fleet(redis, count=2) as fleet,
+        nginx_before([one.url for one in fleet.replicas]) as front,
+    ):
+        reader = StreamReader()
+        body = {"model": "openai/ok-slow", "prompt": "cut", "max_tokens": 5_000}
+        async with ask(front, "POST", "/v1/streams", body) as answer, asyncio.TaskGroup() as group:
+            taking = group.create_task(reader.take(answer))
+            await answer_has_begun(fleet)
+            await kill_who_generates(fleet)
+            await taking
+        assert not any(map(is_terminal, reader.events))
+        while not reader.ended:
+            assert await reader.resume(front) == 200
+        reader.check()
+        assert b"producer_lost" in reader.terminal
+
+
+async def answer_has_begun(fleet: Fleet) -> None:
+    """The upstream answers."""
+
+    async def asked() -> bool:
+        return bool((await fleet.seen("ok-slow"))["open"])
+
+    await eventually(asked)
+
+
+async def test_a_post_whose_replica_dies_is_not_sent_to_another(replicas: Fleet, front: str) -> None:
+    """It may have been executed. The last test: it kills a replica; all that follows is served by the other."""
+    body = {"model": "openai/silent", "messages": [{"role": "user", "content": "once"}], "stream": True}
     async with asyncio.TaskGroup() as group:
         posting = group.create_task(call(front, "POST", "/v1/chat/completions", body))
-        group.create_task(eventually(kill_the_one))
+        group.create_task(kill_who_generates(replicas))
     answer, data = posting.result()
     assert answer.status == 502
     assert json.loads(data)["error"]["code"] == "no_answer"
