@@ -1,14 +1,7 @@
-"""What deploy/ has for operators agrees with the code, and its nginx passes streams through as they come."""
+"""What deploy/ has for operators agrees with the code. What its nginx does is in test_nginx.py."""
 
-import asyncio
-import contextlib
 import re
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +12,11 @@ from adapters.settings import Settings, get_settings
 from adapters.settings_layers import ENVIRONMENT
 from container import Container
 from entrypoints.cli import _parser
+from entrypoints.http.context import MAX_BODY_BYTES
 from entrypoints.http.server.limits import ConnectionLimits
 from entrypoints.main import build_app
 from entrypoints.server import LAST_WORDS_SECONDS
-from tests.fleet.harness import Fleet, eventually, running_fleet
-from tests.fleet.http_client import ask, call
-from tests.fleet.readers import StreamReader, whole_log
-from tests.redis_server import RedisServer
-from tests.service import START_SECONDS, free_port
+from tests.nginx import NGINX_CONF, REPLICAS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -36,11 +26,8 @@ KUBERNETES: dict[str, dict[str, Any]] = {
 }
 POD: dict[str, Any] = KUBERNETES["Deployment"]["spec"]["template"]["spec"]
 CONTAINER: dict[str, Any] = POD["containers"][0]
-NGINX_CONF = (DEPLOY / "nginx.conf").read_text()
-NGINX = shutil.which("nginx")
-REPLICAS = ("headgate-1", "headgate-2")
-SENT = 20
-"""Tokens that the model `stall-20` sends before it is silent for ever."""
+BODIES_BYTES = 256 << 20
+"""Of all bodies that are being read (G5)."""
 
 
 def settings_of(environ: dict[str, str]) -> Settings:
@@ -52,7 +39,7 @@ def settings_of(environ: dict[str, str]) -> Settings:
 def compose_settings() -> Settings:
     """Those of the replicas of compose.yaml, without what its user may add."""
     given = COMPOSE["services"]["headgate-1"]["environment"]
-    return settings_of({name: re.sub(r"\$\{\w+:-\}", "", value) for name, value in given.items()})
+    return settings_of({name: re.sub(r"\$\{\w+:(-\}|\?.+\})", "", value) for name, value in given.items()})
 
 
 def kubernetes_settings() -> Settings:
@@ -93,6 +80,42 @@ def test_the_times_of_the_parts_fit() -> None:
     assert seconds_of("keepalive_timeout") < ConnectionLimits().keep_alive_seconds
 
 
+def test_the_bounds_of_nginx_are_those_of_the_service_or_wider() -> None:
+    """Who is refused is refused by Headgate where it can be, which counts it; nginx holds no body (G2 to G5)."""
+    limits = ConnectionLimits()
+    assert f"client_max_body_size {MAX_BODY_BYTES >> 20}m;" in NGINX_CONF
+    assert f"large_client_header_buffers 2 {limits.head_bytes >> 10}k;" in NGINX_CONF
+    assert seconds_of("client_header_timeout") == limits.head_seconds
+    assert seconds_of("client_body_timeout") > limits.body_seconds
+    assert seconds_of("send_timeout") == limits.send_seconds
+    for size in (MAX_BODY_BYTES, limits.head_bytes):
+        assert f" larger than {size} bytes." in NGINX_CONF
+
+
+def test_no_upstream_of_nginx_can_be_marked_as_failed() -> None:
+    """BAD_INPUT 43: a counter of failures is one that clients can drive."""
+    servers = re.findall(r"^\s+server headgate-.+$", NGINX_CONF, re.MULTILINE)
+    assert len(servers) == len(REPLICAS)
+    assert all(line.endswith(" max_fails=0;") for line in servers)
+
+
+def test_the_trusted_proxy_is_nginx_alone() -> None:
+    """The network's gateway, from which clients come, is in the network: it must not be trusted."""
+    address = COMPOSE["services"]["nginx"]["networks"]["front"]["ipv4_address"]
+    (network,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert [str(one) for one in compose_settings().access.proxies] == [f"{address}/32"]
+    assert ip_address(address) in ip_network(network["subnet"])
+
+
+def test_the_memory_of_a_replica_has_room_for_all_its_bounds() -> None:
+    """With 100 MiB for the process, and 10,000 open streams of 36 KB (docs/performance.md)."""
+    limit = CONTAINER["resources"]["limits"]["memory"]
+    assert limit == f"{COMPOSE['services']['headgate-1']['mem_limit'].removesuffix('m')}Mi"
+    for settings in (compose_settings(), kubernetes_settings()):
+        bounds = settings.stream.log_max_bytes + settings.cache.l1_max_bytes + BODIES_BYTES
+        assert int(limit.removesuffix("Mi")) << 20 > bounds + (100 << 20) + settings.stream.max_concurrent * 36_000
+
+
 def test_the_ports_and_paths_are_those_of_the_service() -> None:
     port = _parser().parse_args(["serve"]).port
     dockerfile = (DEPLOY / "Dockerfile").read_text()
@@ -107,6 +130,8 @@ def test_the_ports_and_paths_are_those_of_the_service() -> None:
     assert probes == ["/livez", "/livez", "/readyz"]
     check = COMPOSE["services"]["headgate-1"]["healthcheck"]["test"][-1]
     assert f"http://127.0.0.1:{port}/readyz" in check
+    published = COMPOSE["services"]["nginx"]["ports"][0].rpartition(":")[2]
+    assert COMPOSE["services"]["nginx"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{published}/livez"
     assert {*probes, "/metrics"} <= set(paths)
 
 
@@ -121,10 +146,17 @@ def test_the_image_has_all_that_is_installed() -> None:
     assert sources > set(re.findall(r'"([^"]+)"', packages[1]))
 
 
-def test_redis_keeps_what_it_has_and_evicts_nothing() -> None:
-    command = COMPOSE["services"]["redis"]["command"]
-    options = dict(zip(command[1::2], command[2::2], strict=True))
+def test_redis_keeps_what_it_has_and_evicts_nothing_and_has_a_password() -> None:
+    """A password that nobody has committed, and no way to it from outside."""
+    redis = COMPOSE["services"]["redis"]
+    options = dict(zip(redis["command"][1::2], redis["command"][2::2], strict=True))
     assert (options["--maxmemory-policy"], options["--appendonly"]) == ("noeviction", "yes")
+    assert options["--requirepass"].startswith("${REDIS_PASSWORD:?")
+    for replica in REPLICAS:
+        assert COMPOSE["services"][replica]["environment"]["REDIS_PASSWORD"] == options["--requirepass"]
+    assert "ports" not in redis
+    assert redis["networks"] == ["back"]
+    assert COMPOSE["networks"]["back"] == {"internal": True}
 
 
 def test_the_pods_of_the_deployment_are_those_of_the_service_and_the_budget() -> None:
@@ -143,104 +175,3 @@ def test_nginx_conf_is_balanced_and_ends_its_lines() -> None:
     assert all(line.endswith((";", "{", "}")) for line in map(str.strip, text.splitlines()) if line)
     assert "non_idempotent" not in text
     assert "proxy_buffering off;" in text
-
-
-def configuration(folder: str, port: int, replicas: list[str]) -> Path:
-    """nginx.conf with addresses of this machine, and its files in this folder."""
-    text = NGINX_CONF.replace("/tmp/", f"{folder}/").replace("listen 8080;", f"listen 127.0.0.1:{port};")
-    for name, replica in zip(REPLICAS, replicas, strict=True):
-        text = text.replace(f"{name}:8000", replica)
-    path = Path(folder) / "nginx.conf"
-    path.write_text(text)
-    return path
-
-
-@contextlib.contextmanager
-def nginx_before(fleet: Fleet, program: str) -> Iterator[str]:
-    """The address of an nginx in front of the fleet."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="headgate-nginx-") as folder, (Path(folder) / "output").open("w") as output:
-        path = configuration(folder, port, [one.url.removeprefix("http://") for one in fleet.replicas])
-        command = [program, "-p", folder, "-e", "stderr", "-c", str(path)]
-        subprocess.run([*command, "-t"], check=True, capture_output=True, timeout=START_SECONDS)
-        nginx = subprocess.Popen([*command, "-g", "daemon off;"], stdout=output, stderr=output)
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not listens(port):
-                assert nginx.poll() is None, Path(output.name).read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            nginx.terminate()
-            nginx.wait(START_SECONDS)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody does."""
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
-
-
-if NGINX is not None:
-
-    @pytest.fixture(scope="module")
-    def replicas() -> Iterator[Fleet]:
-        with RedisServer() as redis, running_fleet(redis, count=2) as fleet:
-            yield fleet
-
-    @pytest.fixture
-    def front(replicas: Fleet) -> Iterator[str]:
-        with nginx_before(replicas, str(NGINX)) as url:
-            yield url
-
-    async def test_events_pass_nginx_as_they_come_and_leaving_reaches_upstream_s10_r8(
-        replicas: Fleet, front: str
-    ) -> None:
-        """S10, R8: the upstream is silent after its tokens, and they are there before it says more."""
-        async with ask(
-            front, "POST", "/v1/streams", {"model": "openai/stall-20", "prompt": "nginx"}, {"X-Stream-Grace": "0"}
-        ) as answer:
-            seen = b""
-            pieces = answer.pieces()
-            async with asyncio.timeout(5.0):
-                while f'" tok{SENT}"'.encode() not in seen:
-                    seen += await anext(pieces)
-            await pieces.aclose()
-            assert (await replicas.seen("stall-20"))["open"] == 1
-
-        async def hung_up() -> bool:
-            return bool((await replicas.seen("stall-20"))["open"] == 0)
-
-        await eventually(hung_up, 2.0)
-        assert (await call(front, "GET", "/metrics"))[0].status == 404
-
-    async def test_a_stream_is_resumed_through_nginx_s3(front: str) -> None:
-        """S3: connection by connection, to whichever replica nginx takes."""
-        first = StreamReader()
-        body = {"model": "openai/ok-slow", "prompt": "resume", "max_tokens": 50}
-        async with ask(front, "POST", "/v1/streams", body) as answer:
-            await first.take(answer, 500)
-        while not first.ended:
-            assert await first.resume(front, 1500) == 200
-        first.check()
-        assert await first.resume(front) == 204
-        assert await whole_log(front, first.stream_id) == first.events
-
-    async def test_a_post_whose_replica_dies_is_not_sent_to_another(replicas: Fleet, front: str) -> None:
-        """It may have been executed. The last test: it kills a replica."""
-        body = {"model": "openai/silent", "messages": [{"role": "user", "content": "once"}], "stream": True}
-
-        async def kill_the_one() -> bool:
-            for replica in replicas.replicas:
-                if (await replica.metrics())["headgate_open_generations"]:
-                    replica.process.kill()
-                    return True
-            return False
-
-        async with asyncio.TaskGroup() as group:
-            posting = group.create_task(call(front, "POST", "/v1/chat/completions", body))
-            group.create_task(eventually(kill_the_one))
-        assert posting.result()[0].status == 502
-        assert (await replicas.seen("silent"))["requests"] == 1
