@@ -112,16 +112,21 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(
-    environ: Mapping[str, str] | None = None, output: int | IO[str] = subprocess.PIPE, arguments: Sequence[str] = ()
+    environ: Mapping[str, str] | None = None,
+    output: int | IO[str] = subprocess.PIPE,
+    arguments: Sequence[str] = (),
+    files: int | None = None,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`headgate serve` in a process of its own, ready to answer; and its URL. It is killed if it is still there.
 
     A test with many requests gives a file for the output: a pipe that nobody reads holds the service up at 64 KiB.
+    `files` is how many files the process may have open.
     """
     port = free_port()
+    limit = () if files is None else ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh")
     own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
     service = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints", "serve", "--port", str(port), *arguments],
+        [*limit, sys.executable, "-m", "entrypoints", "serve", "--port", str(port), *arguments],
         env={**own, **(environ or {})},
         stdout=output,
         stderr=subprocess.STDOUT,

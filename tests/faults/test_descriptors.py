@@ -73,3 +73,26 @@ async def test_no_provider_is_blamed_for_it_b5(upstream: str, tmp_path: Path) ->
             json.loads(line)["failures"] for line in (tmp_path / "log").read_text().splitlines() if "failures" in line
         ]
         assert "no_connection_left" in json.dumps(codes)
+
+
+async def test_silent_connections_shut_nobody_out_g4(tmp_path: Path) -> None:
+    """BAD_INPUT 45: 300 of them, of a process that may have 256 files. A stream that is open goes on."""
+    with (tmp_path / "log").open("w") as log, process(output=log, files=256) as (service, url):
+        address = urlsplit(url)
+        async with ask(url, "POST", "/v1/streams", {"prompt": "x", "model": "demo/long"}) as answer:
+            reader = StreamReader()
+            await reader.take(answer, limit=100)
+            with ExitStack() as stack:
+                for _ in range(300):
+                    stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=5))
+                async with httpx.AsyncClient(base_url=url, timeout=5) as client:
+                    for path in ("/livez", "/readyz", "/metrics"):
+                        assert (await client.get(path)).status_code == 200
+                    body = {"model": "demo", "messages": [{"role": "user", "content": "x"}]}
+                    assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+                before = len(reader.events)
+                await reader.take(answer, limit=200)
+                assert len(reader.events) > before
+                assert len(list(Path(f"/proc/{service.pid}/fd").iterdir())) < 256
+        assert service.poll() is None
+        assert "Traceback" not in (tmp_path / "log").read_text()
