@@ -123,8 +123,8 @@ def _large_bodies(port: int, *, chunked: bool) -> str:
 def _many_heads(port: int) -> str:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(port)) for _ in range(100)]
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda client: flood(client, [GET + HOST + b"X: ", b"a" * 3 * MB]), clients))
+        with ThreadPoolExecutor(100) as pool:
+            list(pool.map(lambda client: flood(client, [GET + HOST + b"X: ", *[b"a" * MB] * 3]), clients))
         return counted(map(heard, clients))
 
 

@@ -12,13 +12,13 @@ ADDRESS = "127.0.0.2"
 HOST = b"Host: 127.0.0.1\r\n"
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 MB = 1_000_000
-FLOOD_SECONDS = 20.0
-"""For which one client floods at most; then it is told as `took it all`, as if all had been taken."""
+FLOOD_SECONDS = 10.0
+"""For which one client floods at most."""
 
 
 def connect(port: int) -> socket.socket:
-    """A connection whose sends and receives wait for half a minute at most."""
-    return socket.create_connection(("127.0.0.1", port), timeout=30.0, source_address=(ADDRESS, 0))
+    """A connection whose sends and receives wait for as long as a flood may take."""
+    return socket.create_connection(("127.0.0.1", port), timeout=FLOOD_SECONDS, source_address=(ADDRESS, 0))
 
 
 def repeated(piece: bytes, total: int) -> Iterator[bytes]:
