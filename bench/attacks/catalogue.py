@@ -58,8 +58,8 @@ def attacks() -> list[Attack]:
             free=False,
             redis=True,
         ),
-        Attack("17 MB bodies, declared, 10 x", "43", partial(_large_bodies, chunked=False)),
-        Attack("17 MB bodies, in chunks, 10 x", "43", partial(_large_bodies, chunked=True)),
+        Attack("17 MB bodies, declared, 6 x", "43", partial(_large_bodies, chunked=False)),
+        Attack("17 MB bodies, in chunks, 6 x", "43", partial(_large_bodies, chunked=True)),
         Attack("a head of 300 MB", "44", partial(one_flood, head=GET + HOST + b"X: ", pieces=repeated(b"a", 300 * MB))),
         Attack("a head of 3 MB, 100 x at once", "44", _many_heads),
         Attack("59 MB of small headers", "44", partial(one_flood, head=GET, pieces=repeated(b"X: a\r\n", 59 * MB))),
@@ -117,7 +117,7 @@ def _pipelined(port: int) -> str:
 def _large_bodies(port: int, *, chunked: bool) -> str:
     size = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 17000000"
     piece = b"f4240\r\n" + b" " * MB + b"\r\n" if chunked else b" " * MB
-    return counted(one_flood(port, CHAT + size + b"\r\n\r\n", [piece] * 17) for _ in range(10))
+    return counted(one_flood(port, CHAT + size + b"\r\n\r\n", [piece] * 17) for _ in range(6))
 
 
 def _many_heads(port: int) -> str:
@@ -125,7 +125,8 @@ def _many_heads(port: int) -> str:
         clients = [stack.enter_context(connect(port)) for _ in range(100)]
         with ThreadPoolExecutor(100) as pool:
             list(pool.map(lambda client: flood(client, [GET + HOST + b"X: ", *[b"a" * MB] * 3]), clients))
-        return counted(map(heard, clients))
+        time.sleep(1.0)
+        return counted(heard(client, 0.05) for client in clients)
 
 
 def _slow(count: int, start: bytes, drip: bytes, port: int) -> str:
