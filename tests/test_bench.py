@@ -11,7 +11,7 @@ from bench.attacks.catalogue import attacks
 from bench.attacks.shapes import shapes
 from bench.gateways import headgate
 from bench.report import write
-from entrypoints.http.context import MAX_BODY_BYTES
+from entrypoints.http.bodies import MAX_BODY_BYTES
 
 
 def row(load: str, ratio: float | None) -> dict[str, Any]:
