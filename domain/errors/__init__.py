@@ -40,6 +40,8 @@ SSEBaseError
         MissingParameterError
         UnknownParameterError
         ForbiddenParameterError
+        MisdirectedRequestError
+        ForbiddenOriginError
         InvalidEventIdError
         InvalidHeaderError
         ModelNotFoundError
@@ -84,6 +86,7 @@ from domain.errors.streaming import (
 )
 from domain.errors.validation import (
     AuthenticationError,
+    ForbiddenOriginError,
     ForbiddenParameterError,
     InvalidApiKeyError,
     InvalidEncodingError,
@@ -92,6 +95,7 @@ from domain.errors.validation import (
     InvalidJsonError,
     InvalidTypeError,
     JsonTooDeepError,
+    MisdirectedRequestError,
     MissingApiKeyError,
     MissingParameterError,
     ModelNotFoundError,
@@ -113,6 +117,7 @@ __all__ = [
     "DeliveryFailedError",
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
+    "ForbiddenOriginError",
     "ForbiddenParameterError",
     "InvalidApiKeyError",
     "InvalidEncodingError",
@@ -121,6 +126,7 @@ __all__ = [
     "InvalidJsonError",
     "InvalidTypeError",
     "JsonTooDeepError",
+    "MisdirectedRequestError",
     "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",

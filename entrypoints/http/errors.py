@@ -75,6 +75,8 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.RequestTooLargeError: Row(413, INVALID),
     errors.UnsupportedMediaTypeError: Row(415, INVALID),
     errors.UnsupportedEncodingError: Row(415, INVALID),
+    errors.MisdirectedRequestError: Row(421, INVALID),
+    errors.ForbiddenOriginError: Row(403, "permission_error"),
     errors.AuthenticationError: Row(401, "authentication_error"),
     errors.MissingApiKeyError: Row(401, "authentication_error"),
     errors.InvalidApiKeyError: Row(401, "authentication_error"),
