@@ -84,6 +84,7 @@ from domain.errors.streaming import (
     StreamNotFoundError,
     StreamNotResumableError,
 )
+from domain.errors.upstream_body import UpstreamErrorBody
 from domain.errors.validation import (
     AuthenticationError,
     ForbiddenOriginError,
@@ -163,4 +164,5 @@ __all__ = [
     "UnknownParameterError",
     "UnsupportedEncodingError",
     "UnsupportedMediaTypeError",
+    "UpstreamErrorBody",
 ]
