@@ -123,6 +123,8 @@ def _text(one: Mapping[str, Any], path: Path, tables: Mapping[str, "type[Table]"
     field = model.model_fields.get(path[-1]) if len(path) == (2 if model.prefix else 3) else None
     if one["type"] == "extra_forbidden":
         return f"unknown setting; {did_you_mean(path[-1], model.model_fields)}"
+    if field is None and path[0] == "providers" and len(path) == 4 and path[2] in model.model_fields:
+        return f"got {MASK}; takes text"
     if field is None:
         return f"got {shown(one['input'])}; takes a table"
     if one["type"] == "missing":

@@ -1,14 +1,16 @@
 """The provider for Anthropic's dialect: Claude, and every other address that speaks the Messages API."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pydantic import SecretStr
 
+from adapters.masking import NO_MASKING, Masking
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
 from adapters.providers.attempt import Attempt
+from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
@@ -26,22 +28,32 @@ class AnthropicProvider(Provider):
     `ConfigurationError` for an address or a key that cannot be used.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        api_key: SecretStr | str | None = None,
+        *,
+        api_key_header: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        verify: bool = True,
+        masking: Masking = NO_MASKING,
+    ) -> None:
         self._name = name
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream, application/json",
-            "anthropic-version": API_VERSION,
-        }
-        if api_key is not None:
-            headers["x-api-key"] = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-        self._upstream = Upstream(base_url, headers)
+        self._masking = masking
+        network = Network.of(headers, query, proxy, ca_file, verify=verify)
+        self._upstream = Upstream(
+            base_url, keyed({**FORM, "anthropic-version": API_VERSION}, api_key, api_key_header, "x-api-key"), network
+        )
 
     def stream(
         self, request: CompletionRequest, model: str, thread_id: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
         """One call; see the port."""
-        attempt = Attempt(self._name, thread_id)
+        attempt = Attempt(self._name, thread_id, self._masking)
 
         def send() -> UpstreamResponse:
             return self._upstream.post("/v1/messages", encode_request(request, model, attempt), attempt)

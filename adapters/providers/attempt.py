@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, TypeVar
 
-from adapters.providers.masking import NO_MASKING, Masking
+from adapters.masking import NO_MASKING, Masking
 from domain.errors import ProviderError, Scalar
 
 E = TypeVar("E", bound=ProviderError)

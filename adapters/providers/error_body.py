@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.masking import LONGEST_FORM
 from adapters.providers.attempt import Attempt
-from adapters.providers.masking import LONGEST_FORM
 from domain.errors import UpstreamErrorBody
 
 STATUSES = frozenset({400, 404, 413, 422})

@@ -1,15 +1,17 @@
 """The provider for OpenAI's dialect: OpenAI, DeepSeek, vLLM, Ollama and every other address that speaks it."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
 from pydantic import SecretStr
 
+from adapters.masking import NO_MASKING, Masking
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
 from adapters.providers.reasoning_details import unsigned
@@ -30,19 +32,30 @@ class OpenAIProvider(Provider):
     `ConfigurationError` for an address or a key that cannot be used.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        api_key: SecretStr | str | None = None,
+        *,
+        api_key_header: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        verify: bool = True,
+        masking: Masking = NO_MASKING,
+    ) -> None:
         self._name = name
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
-        if api_key is not None:
-            key = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-            headers["Authorization"] = f"Bearer {key}"
-        self._upstream = Upstream(base_url, headers)
+        self._masking = masking
+        network = Network.of(headers, query, proxy, ca_file, verify=verify)
+        self._upstream = Upstream(base_url, keyed(FORM, api_key, api_key_header, "Authorization"), network)
 
     def stream(
         self, request: CompletionRequest, model: str, thread_id: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
         """One call; see the port."""
-        attempt = Attempt(self._name, thread_id)
+        attempt = Attempt(self._name, thread_id, self._masking)
 
         def send() -> UpstreamResponse:
             return self._upstream.post("/chat/completions", _encode(request, model), attempt)

@@ -28,7 +28,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 # 402 and `insufficient_quota` (a 429): the account is empty, which no retry mends and an operator must.
-_OPERATOR = frozenset({401, 402, 403})
+_OPERATOR = frozenset({401, 402, 403, 407})  # 407: the proxy's
 _EMPTY_ACCOUNT = "insufficient_quota"
 _OPERATOR_WORDS = frozenset(
     {_EMPTY_ACCOUNT, "billing_hard_limit_reached", "billing_not_active", "billing_error", "account_deactivated",

@@ -4,9 +4,12 @@ Known values are found as they are; besides them, whatever has the form of a key
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from adapters.proxy_address import ProxyAddress
+from adapters.settings_rows import ProviderRow
 
 MASK = "****"
 LONGEST_FORM = 512
@@ -15,6 +18,9 @@ SHORTEST_SECRET = 4
 """Characters; a shorter one is part of too many words."""
 SHORTEST_PLAIN = 8
 """Characters; a shorter one is masked where it is a word of its own."""
+
+_ADDRESSES = frozenset({"base_url", "proxy", "api_key_header", "done"})
+"""Options that are no secrets as they are, or are taken apart."""
 
 _FORMS = re.compile(
     r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_*.-]{8,200}"
@@ -51,6 +57,30 @@ class Masking:
 
 NO_MASKING = Masking()
 """For adapters that are made without a configuration: forms are masked, and nothing else is known."""
+
+
+def masking_of(rows: Iterable[ProviderRow]) -> Masking:
+    """What masks the keys, headers, parameters and proxies of all providers, and the hosts of their addresses."""
+    secrets: list[str] = []
+    hosts: list[str] = []
+    for row in rows:
+        secrets += _texts({name: value for name, value in row.options.items() if name not in _ADDRESSES})
+        if row.base_url is not None:
+            hosts.append(urlsplit(row.base_url).hostname or "")
+        if row.proxy is not None:
+            proxy = ProxyAddress.parse(row.proxy.get_secret_value())
+            secrets += proxy.secrets
+            hosts.append(proxy.host)
+    return Masking(secrets, filter(None, hosts))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in an option: those of other adapters may be secrets, too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
 
 
 def _word(text: str) -> str:
