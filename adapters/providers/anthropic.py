@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -10,18 +12,21 @@ from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
 from adapters.providers.attempt import Attempt
+from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
+from ports.model_list import ModelList
 from ports.provider import Provider
 
+FIRST_PAGE = "/v1/models?limit=1000"
 API_VERSION = "2023-06-01"
 """The later 2026-10-21 differs by refusing `temperature`, `top_p` and `top_k`, which older models take."""
 
 
-class AnthropicProvider(Provider):
+class AnthropicProvider(Provider, ModelList):
     """Messages over HTTP, always streamed from the provider.
 
     `base_url` is without the version, as in the official clients: `https://api.anthropic.com`. Raises
@@ -60,6 +65,18 @@ class AnthropicProvider(Provider):
 
         return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error)
 
+    async def list_models(self) -> Sequence[str]:
+        """See the port of model lists."""
+        attempt = Attempt(self._name, THREAD_ID, self._masking)
+        return await read_models(self._upstream, attempt, FIRST_PAGE, _page, status_error)
+
     async def aclose(self) -> None:
         """Closes idle connections."""
         await self._upstream.aclose()
+
+
+def _page(content: Mapping[str, Any]) -> Page:
+    names = [row["id"] for row in rows(content, "data") if isinstance(row.get("id"), str)]
+    last = content.get("last_id")
+    more = content.get("has_more") is True and isinstance(last, str)
+    return Page(names, f"{FIRST_PAGE}&after_id={quote(str(last), safe='')}" if more else None)

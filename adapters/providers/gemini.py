@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -11,15 +12,19 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error
 from adapters.providers.gemini_request import encode_request
+from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
+from ports.model_list import ModelList
 from ports.provider import Provider
 
+FIRST_PAGE = "/models?pageSize=1000"
 
-class GeminiProvider(Provider):
+
+class GeminiProvider(Provider, ModelList):
     """`streamGenerateContent` over HTTP, the key in a header and never in the URL.
 
     `base_url` includes the version: `https://generativelanguage.googleapis.com/v1beta`. Raises `ConfigurationError`
@@ -57,6 +62,11 @@ class GeminiProvider(Provider):
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
         return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)
 
+    async def list_models(self) -> Sequence[str]:
+        """See the port of model lists."""
+        attempt = Attempt(self._name, THREAD_ID, self._masking)
+        return await read_models(self._upstream, attempt, FIRST_PAGE, _page, status_error)
+
     async def aclose(self) -> None:
         """Closes idle connections."""
         await self._upstream.aclose()
@@ -66,3 +76,14 @@ def _path(model: str) -> str:
     """Where a model is asked. Its name comes from callers: it stays one segment of the path (P3)."""
     name = quote(model.removeprefix("models/"), safe="", errors="replace")
     return f"/models/{name}:streamGenerateContent?alt=sse"
+
+
+def _page(content: Mapping[str, Any]) -> Page:
+    """Those that generate content; names come as `models/…`."""
+    names = [
+        row["name"].removeprefix("models/")
+        for row in rows(content, "models")
+        if isinstance(row.get("name"), str) and "generateContent" in (row.get("supportedGenerationMethods") or ())
+    ]
+    token = content.get("nextPageToken")
+    return Page(names, f"{FIRST_PAGE}&pageToken={quote(token, safe='')}" if token and isinstance(token, str) else None)

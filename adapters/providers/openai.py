@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import msgspec
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from adapters.masking import NO_MASKING, Masking
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
@@ -19,13 +21,14 @@ from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
+from ports.model_list import ModelList
 from ports.provider import Provider
 
 SIGNED = frozenset({"reasoning_details", "extra_content", "tool_calls"})
 """Fields of messages in which there may be signatures of other vendors."""
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(Provider, ModelList):
     """Chat completions over HTTP, always streamed from the provider, with usage.
 
     `base_url` includes the version, as in the official clients: `https://api.openai.com/v1`. Raises
@@ -67,6 +70,11 @@ class OpenAIProvider(Provider):
         reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
         return StreamedAnswer(attempt, send, reader, status_error, choices=due, template=ChunkTemplate(), whole=whole)
 
+    async def list_models(self) -> Sequence[str]:
+        """See the port of model lists."""
+        attempt = Attempt(self._name, THREAD_ID, self._masking)
+        return await read_models(self._upstream, attempt, "/models", _page, status_error)
+
     async def aclose(self) -> None:
         """Closes idle connections."""
         await self._upstream.aclose()
@@ -89,3 +97,8 @@ def _encode(request: CompletionRequest, model: str) -> bytes:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:  # half of a surrogate pair: it goes as the escape that it came as
         return json.dumps(body).encode()
+
+
+def _page(content: Mapping[str, Any]) -> Page:
+    """One page has all."""
+    return Page([row["id"] for row in rows(content, "data") if isinstance(row.get("id"), str)])

@@ -1,7 +1,7 @@
 """OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
 
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from domain.delta import PLAIN, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import InvalidTypeError
@@ -225,7 +225,6 @@ def _tool_call(piece: ToolCallDelta) -> Json:
     return call
 
 
-def models_object(models: tuple[str, ...], created: int) -> dict[str, Any]:
-    """The answer of `GET /v1/models`."""
-    rows = [{"id": model, "object": "model", "created": created, "owned_by": "headgate"} for model in models]
-    return {"object": "list", "data": rows}
+def model_object(name: str, provider: str | None, created: int) -> JsonObject:
+    """One model of `GET /v1/models`; that of a route is ours."""
+    return {"id": name, "object": "model", "created": created, "owned_by": provider or "headgate"}

@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from adapters.memory.manual_clock import ManualClock
 from adapters.observability.gauges import GAUGES
 from adapters.observability.metrics import PrometheusRecorder
+from adapters.observability.model_lists import ModelListFailures
 from adapters.observability.refusals import LoggedRefusals
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -18,6 +19,7 @@ def expected_rows() -> list[str]:
     registry = CollectorRegistry()
     PrometheusRecorder(registry, (), ())
     LoggedRefusals(registry, ManualClock())
+    ModelListFailures(registry)
     rows = []
     for metric in registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)
