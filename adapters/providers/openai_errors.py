@@ -80,7 +80,7 @@ def stream_error(attempt: Attempt, error: object) -> ProviderError:
 def _build(attempt: Attempt, status: int, error: object, facts: dict[str, Scalar]) -> ProviderError:
     fields: Mapping[str, object] = error if isinstance(error, Mapping) else {}
     code = _word(fields.get("code"))
-    details = {**facts, "provider_code": code}
+    details = {**facts, "provider_code": None if code is None else attempt.masking.mask(code)}
     kind, message = _kind(status, {code, _word(fields.get("type"))})
     if issubclass(kind, ProviderRequestError) and (param := _word(fields.get("param"))) is not None:
         details["param"] = attempt.masking.mask(param)

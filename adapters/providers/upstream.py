@@ -44,7 +44,7 @@ class Upstream:
     ) -> None:
         self._secure, self._host, self._port, authority, self._prefix = _split(base_url)
         self._network = network
-        self._query = urlencode(network.query, quote_via=quote)
+        self._query = urlencode(network.query, quote_via=quote, safe="")
         through = network.proxy if not self._secure else None
         self._origin = f"http://{authority}" if through else ""
         self._head = _head(authority, headers, network.headers, through.authorization if through else None)
