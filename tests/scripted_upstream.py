@@ -48,6 +48,8 @@ class Upstream:
 
     reply: Callable[[Asked], Reply]
     behind: int | None = None
+    gate: asyncio.Event | None = None
+    """No answer leaves before it is set."""
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -76,6 +78,8 @@ class Upstream:
                     self.writers.append(back)
                     await asyncio.gather(_copy(reader, back), _copy(onward, writer))
                     break
+                if self.gate is not None:
+                    await self.gate.wait()
                 writer.write(self.reply(self.asked[-1]).encode())
                 await writer.drain()
         writer.close()

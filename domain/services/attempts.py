@@ -9,6 +9,7 @@ from domain.errors import (
     NoConnectionLeftError,
     ProviderAuthenticationError,
     ProviderError,
+    ProviderModelNotFoundError,
     ProviderRequestError,
     ProviderTimeoutError,
     ProviderTruncatedError,
@@ -95,7 +96,7 @@ class Attempts:
                 # What is told is not why a rescuer added nothing, nor, in an outage, what another target lacks: to try
                 # later may help.
                 hidden = not isinstance(error, ProviderTruncatedError) if begun else of_target_alone(error)
-                if last is None or added or not hidden or _says_more(error, last):
+                if last is None or added or not hidden or (not begun and _says_more(error, last)):
                     last = error
                 if not begun:  # what a rescuer refuses is its own affair: another took the request
                     rest = self._router.after(error, target, rest, progress.request)
@@ -229,5 +230,10 @@ class Attempts:
 
 
 def _says_more(error: ProviderError, known: ProviderError) -> bool:
-    """Whether it speaks of the request, which its caller can mend, and the known one of our account (R9)."""
-    return isinstance(known, ProviderAuthenticationError) and isinstance(error, ProviderRequestError)
+    """Whether it speaks of the request, which its caller can mend, where the known one speaks of our account, or of the
+    request no better: that a target does not have the model helps less than what else is wrong (R9)."""
+    if not isinstance(error, ProviderRequestError):
+        return False
+    if isinstance(known, ProviderRequestError):
+        return isinstance(known, ProviderModelNotFoundError) or not isinstance(error, ProviderModelNotFoundError)
+    return isinstance(known, ProviderAuthenticationError)
