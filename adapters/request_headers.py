@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 def name_problem(name: str) -> str | None:
     """Why a header may not have this name (RFC 9110, section 5.1), or None."""
     if not _TOKEN.fullmatch(name):
-        return "which is no name of a header"
+        return "text that is no name of a header"
     return "a header that is Headgate's own to set" if name.lower() in FORBIDDEN else None
 
 

@@ -134,4 +134,9 @@ def _text(one: Mapping[str, Any], path: Path, tables: Mapping[str, "type[Table]"
 
 def is_secret(field: FieldInfo) -> bool:
     """Whether the value of this setting is never shown."""
-    return SecretStr in (field.annotation, *get_args(field.annotation)) or not field.repr
+    return _has_secrets(field.annotation) or not field.repr
+
+
+def _has_secrets(annotation: object) -> bool:
+    """Whether it is the type of a secret, or of a table or choice with one in it."""
+    return annotation is SecretStr or any(map(_has_secrets, get_args(annotation)))

@@ -39,32 +39,38 @@ class Found(NamedTuple):
     failed: bool
 
 
-async def connect(settings: Settings, providers: Mapping[str, Provider]) -> tuple[list[str], bool]:
-    """Asks each provider for its models, which spends no tokens: a line for each, those of routes that lead to a model
-    which is not listed, and whether all answered."""
+async def connect(
+    settings: Settings, providers: Mapping[str, Provider], seconds: float = CONNECT_SECONDS
+) -> tuple[list[str], bool]:
+    """Asks each provider for its models, which spends no tokens, and gives each so many `seconds`.
+
+    Returns a line for each provider and for each target of a route that its provider does not list, and whether all
+    answered.
+    """
     try:
-        found = dict(zip(providers, await asyncio.gather(*(_ask(*one) for one in providers.items())), strict=True))
+        answers = await asyncio.gather(*(_ask(name, one, seconds) for name, one in providers.items()))
     finally:
         for provider in providers.values():
             await provider.aclose()
-    lines = [one.line for one in found.values()]
+    found = dict(zip(providers, answers, strict=True))
+    lines = [one.line for one in answers]
     for route, places in settings.routes.items():
         for place in places:
             name, _, model = place.target.partition("/")
             models = found[name].models
             if models is not None and model not in models:
                 lines.append(f"route {route}: {name} does not list {model}")
-    return lines, not any(one.failed for one in found.values())
+    return lines, not any(one.failed for one in answers)
 
 
-async def _ask(name: str, provider: Provider) -> Found:
+async def _ask(name: str, provider: Provider, seconds: float) -> Found:
     if not isinstance(provider, ModelList):
         return Found(f"provider {name}: not asked, its kind cannot list models", None, failed=False)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             models = frozenset(await provider.list_models())
     except TimeoutError:
-        return Found(f"provider {name}: no answer within {CONNECT_SECONDS:g} s", None, failed=True)
+        return Found(f"provider {name}: no answer within {seconds:g} s", None, failed=True)
     except ProviderError as error:
         return Found(f"provider {name}: {_reason(error)}", None, failed=True)
     return Found(f"provider {name}: ok, {len(models)} model{'' if len(models) == 1 else 's'}", models, failed=False)
