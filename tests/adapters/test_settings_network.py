@@ -1,5 +1,6 @@
 """How a provider's row says that it is reached: read, checked before the port opens, never shown (kind 15)."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,13 @@ def test_other_adapters_options_may_be_references_too(tmp_path: Path) -> None:
     row = read(tmp_path, text, TOKEN="planted").providers["x"]
     assert row.options == {"token": "planted", "more": {"deep": "planted", "n": 1}}
     assert "planted" not in repr(row)
+
+
+def test_the_example_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    ca_file = tmp_path / "corp.pem"
+    ca_file.write_text(PEM)
+    environ = dict.fromkeys(re.findall(r"env:(\w+)", example), "planted")
+    settings = read(tmp_path, example.replace("/etc/ssl/corp.pem", str(ca_file)), **environ)
+    assert set(settings.providers) == {"azure", "azure-gpt-4o", "corporate"}
