@@ -146,6 +146,18 @@ def test_https_goes_through_a_tunnel(certificate: str, own_loop: bool) -> None:
         asyncio.run(run())
 
 
+async def test_through_a_tunnel_too_the_certificate_must_be_the_hosts(certificate: str) -> None:
+    async with (
+        upstream(streamed(CHUNK), tls=serving_tls(certificate)) as origin,
+        upstream(Reply(), behind=origin.port) as proxy,
+    ):
+        network = Network(proxy=ProxyAddress(secure=False, host="127.0.0.1", port=proxy.port), ca_file=certificate)
+        with pytest.raises(ProviderConnectionError) as raised:  # it is for localhost
+            await get(Upstream(f"https://llm.example:{origin.port}/v1", {}, network))
+    assert raised.value.details["cause"] == "SSLCertVerificationError"
+    assert origin.asked == []
+
+
 async def test_a_proxy_that_speaks_tls_itself(certificate: str) -> None:
     async with (
         upstream(streamed(CHUNK), tls=serving_tls(certificate)) as origin,

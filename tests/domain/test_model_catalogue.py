@@ -100,6 +100,17 @@ async def test_a_hundred_who_ask_at_once_share_one_call() -> None:
     assert lister.calls == 1
 
 
+async def test_no_second_call_is_made_while_one_is_under_way_however_long_it_takes() -> None:
+    lister = Lister("m")
+    lister.gate.clear()
+    house = House(wait=0.01, a=lister)
+    await house.names()
+    await house.clock.advance(FRESH_SECONDS)
+    await house.names()
+    assert lister.calls == 1
+    await house.catalogue.aclose()
+
+
 async def test_a_known_list_is_told_at_once_while_it_is_fetched_again() -> None:
     lister = Lister("old")
     house = House(a=lister)

@@ -41,7 +41,7 @@ async def test_redis_keeps_them_with_the_stream_alone_and_any_replica_tells_them
 def keys_holding(server: RedisServer, words: str) -> dict[str, float]:
     """The keys with these words anywhere in their values, and the seconds that they are kept."""
     client = redis.Redis.from_url(server.url)
-    read: dict[bytes, Callable[[bytes], object]] = {
+    read: dict[bytes | str, Callable[[bytes], object]] = {
         b"stream": client.xrange,
         b"string": client.get,
         b"hash": client.hgetall,
