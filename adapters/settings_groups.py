@@ -282,7 +282,7 @@ def _listed(text: str) -> list[str]:
 
 def _is_ipv6(name: str) -> bool:
     try:
-        IPv6Address(name.removeprefix("[").removesuffix("]"))
+        IPv6Address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
     except ValueError:
         return False
     return True

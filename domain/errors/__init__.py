@@ -14,6 +14,7 @@ SSEBaseError
         NoConnectionLeftError
         ProviderTruncatedError
         ProviderResponseError
+            ProviderAnswerTooLargeError
         ProviderUnavailableError
         ProviderRateLimitedError
         ProviderAuthenticationError
@@ -28,6 +29,7 @@ SSEBaseError
         StreamNotResumableError
         ReaderDefectError
         StreamLogFullError
+            AnswerTooLongError
         StreamLogUnavailableError
         ServerDrainingError
     RequestValidationError
@@ -61,6 +63,7 @@ from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     NoConnectionLeftError,
+    ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -76,6 +79,7 @@ from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError,
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
+    AnswerTooLongError,
     ReaderDefectError,
     ServerDrainingError,
     StreamingError,
@@ -110,6 +114,7 @@ from domain.errors.validation import (
 )
 
 __all__ = [
+    "AnswerTooLongError",
     "AuthenticationError",
     "CacheConnectionError",
     "CacheError",
@@ -133,6 +138,7 @@ __all__ = [
     "ModelNotFoundError",
     "NoConnectionLeftError",
     "NumberOutOfRangeError",
+    "ProviderAnswerTooLargeError",
     "ProviderAuthenticationError",
     "ProviderConnectionError",
     "ProviderError",

@@ -54,10 +54,10 @@ class Attachment:
     cache: CacheStatus
     generation: Generation | None
     verdict: Verdict | None = None
-    on_close: Callable[[], None] | None = None
     defects: Defects = LOGGED_DEFECTS
     answering: str | None = None
     """The target, for an attachment without a generation."""
+    on_close: Callable[[], None] | None = None
 
     @property
     def target(self) -> str | None:

@@ -6,6 +6,7 @@ server; but it says that name in `Host`. A request across origins: the browser s
 Request Headers, W3C) and in `Origin` (RFC 6454) whose page asked. Other clients send neither.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
@@ -25,6 +26,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 """What `Sec-Fetch-Site` says of a page of this very origin, and of what a person typed. A page of another port on the
 same machine is `same-site`: foreign."""
+_HOST = re.compile(r"(\[(?P<literal>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(:[0-9]*)?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -33,7 +35,7 @@ class AllowedHosts:
     for all. With `any_address` also every IP address: no rebinding is possible without a name."""
 
     def __init__(self, names: Iterable[str], *, any_address: bool = False) -> None:
-        self._names = frozenset(host_name(name) for name in names)
+        self._names = frozenset(host_name(f"[{name.strip('[]')}]" if ":" in name else name) for name in names)
         self._any_address = any_address
 
     def allows(self, host: str, *, probed: bool = False) -> bool:
@@ -88,11 +90,12 @@ class KeylessAccess:
 
 @lru_cache(maxsize=1024)
 def host_name(host: str) -> str:
-    """The name or address in a `Host`, without its port: in lower case, without brackets and the root's dot."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host
-    if name.count(":") <= 1:
-        name = name.partition(":")[0]
-    name = name.lower().removesuffix(".")
+    """The name or address in a `Host`, without its port: in lower case, without brackets and the root's dot. Of what is
+    no host, nothing."""
+    parts = _HOST.fullmatch(host.lower())
+    if parts is None:
+        return ""
+    name: str = parts["literal"] or parts["name"].removesuffix(".")
     return str(ip_address(name)) if _is_address(name) else name
 
 

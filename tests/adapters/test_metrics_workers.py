@@ -61,6 +61,8 @@ def test_a_scrape_of_one_worker_has_the_sums_of_all(tmp_path: Path) -> None:
             first("record")
         for _ in range(5):
             second("record")
+        for say in (first, second, second):
+            say("refuse")
         assert second("ring") == "1 alarms"
 
         seen = values(first("scrape"))
@@ -68,6 +70,7 @@ def test_a_scrape_of_one_worker_has_the_sums_of_all(tmp_path: Path) -> None:
         assert seen["headgate_tokens_total/completion/fast"] == 8 * 34
         assert seen["headgate_event_gap_seconds_bucket/+Inf/fast"] == 8 * sum(range(14))
         assert seen["headgate_request_duration_seconds_sum/served/fast"] == 16
+        assert seen["headgate_refusals_total/invalid_json/chat"] == 3  # G9
         assert seen["headgate_queue_depth"] == 5
         assert seen["headgate_event_loop_lag_seconds"] == 0.5
         assert seen["headgate_stage_duration_seconds/0.99/2.0_CACHE_LOOKUP"] == 0.5

@@ -342,6 +342,17 @@ def test_a_proxy_that_is_no_address_is_an_error(wrong: str) -> None:
         get_settings({"HEADGATE_TRUSTED_PROXIES": wrong})
 
 
+@pytest.mark.parametrize("value", ["a b", "http://a", "a:80", "a/b", "*.a", "é.example", "-a", ":1", "[::1", "a,,b?"])
+def test_what_is_no_host_is_no_setting(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="HEADGATE_ALLOWED_HOSTS"):
+        get_settings({"HEADGATE_ALLOWED_HOSTS": value})
+
+
+def test_the_setting_is_a_list_of_hosts() -> None:
+    settings = get_settings({"HEADGATE_ALLOWED_HOSTS": " a.example,,10.0.0.5 , ::1,[fd00::1],*,a_b"})
+    assert settings.access.host_names == ("a.example", "10.0.0.5", "::1", "[fd00::1]", "*", "a_b")
+
+
 def test_operators_are_names_of_tenants() -> None:
     assert get_settings({"CB_OPERATORS": "ops, oncall,"}).breaker.operator_tenants == {"ops", "oncall"}
     assert get_settings({}).breaker.operator_tenants == frozenset()

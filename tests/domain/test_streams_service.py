@@ -82,6 +82,28 @@ async def test_attaching_resumes_and_keeps_the_work_alive_s3_s7() -> None:
     second.close()
 
 
+async def test_who_only_looks_is_no_reader_and_ends_nothing_s7() -> None:
+    house = House(scripts=STALLS)
+    service = house.build()
+    begun = await service.open(ask("p/stalls"), context(grace=0.0))
+    begun.release()  # nobody has come yet
+    early = await service.attach(begun.info.stream_id, CALLER, reads=False)
+    assert early.target is None
+    early.close()
+    await house.pass_time(1)
+    for _ in range(3):
+        look = await service.attach(begun.info.stream_id, CALLER, reads=False)
+        assert (look.target, look.info) == ("p/stalls", begun.info)
+        look.close()
+    assert len(house.generations) == 1
+    reader = await service.attach(begun.info.stream_id, CALLER)
+    (await service.attach(begun.info.stream_id, CALLER, reads=False)).close()
+    assert len(house.generations) == 1
+    reader.close()
+    await house.pass_time(1)
+    assert len(house.generations) == 0
+
+
 async def test_grace_passes_and_the_work_ends_s7() -> None:
     house = House(scripts=STALLS)
     service = house.build()

@@ -206,7 +206,7 @@ async def test_paths_and_methods_37_38() -> None:
             assert response.status_code in {404, 405}
             assert response.json()
         odd = await service.client.request("PATCH", "/v1/chat/completions")
-        assert (odd.status_code, odd.headers["allow"]) == (405, "POST")
+        assert (odd.status_code, odd.headers["allow"]) == (405, "OPTIONS, POST")
         assert odd.json()["error"]["code"] == "method_not_allowed"
         odd = await service.client.request("PUT", "/v1/streams/x")
         assert (odd.status_code, odd.json()["code"]) == (405, "method_not_allowed")

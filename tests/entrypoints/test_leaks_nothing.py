@@ -53,12 +53,11 @@ def test_nothing_that_was_planted_comes_out_p1(log_format: str, tmp_path: Path) 
             "EXECUTION_TRACKING_SAMPLE_RATE": "1",
             "RATE_LIMIT_REQUESTS_PER_MINUTE": "100000",
         }
-        written = tmp_path / "log"
-        with written.open("w") as output, process(environ, output) as (service, url):
+        with (tmp_path / "log").open("w") as written, process(environ, written) as (service, url):
             shown = _use(url)
             service.send_signal(signal.SIGTERM)
-            service.wait(timeout=20)
-    log = written.read_text()
+            service.communicate(timeout=20)
+        log = (tmp_path / "log").read_text()
     assert log.count("request") >= len(MODELS)
     for place, text in {"log": log, **shown}.items():
         own = OWN if place.startswith(TOLD) else frozenset()  # what a provider says of a request is its caller's (R9)
