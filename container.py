@@ -26,6 +26,7 @@ from adapters.observability.defects import PrometheusDefects
 from adapters.observability.exposition import DIRECTORY, ProcessExposition, WorkersExposition, shared_directory
 from adapters.observability.gauges import GaugeCollector
 from adapters.observability.key_state import log_key_warning
+from adapters.observability.model_lists import ModelListFailures
 from adapters.observability.recording import metrics_registry_of, recorder_of, tracing_of
 from adapters.observability.redis_state import log_redis_state
 from adapters.observability.refusals import LoggedRefusals
@@ -55,6 +56,7 @@ from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
 from domain.services.generations import Generations
 from domain.services.key_refresh import KeyRefresh
+from domain.services.model_catalogue import ModelCatalogue
 from domain.services.replay import Replay
 from domain.services.routing import RetryPolicy, Router
 from domain.services.stream_ids import StreamIds
@@ -292,6 +294,16 @@ class Container(containers.DeclarativeContainer):
     dead_letters = providers.Singleton(_dead_letters, redis_client)
     breaker_board = providers.Singleton(_breaker_board, clock, redis_client, defects)
     llm_providers = providers.Singleton(_providers, settings, clock)
+
+    model_list_failures = providers.Singleton(ModelListFailures, metrics_registry)
+    model_catalogue = providers.Singleton(
+        ModelCatalogue,
+        clock,
+        providers.Callable(tuple, settings.provided.routes),
+        llm_providers,
+        model_list_failures.provided.count,
+        defects=defects,
+    )
 
     callers = providers.Singleton(_callers, settings)
     api_keys = providers.Singleton(_api_keys, settings, redis_client)

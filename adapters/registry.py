@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from adapters.masking import masking_of
 from adapters.settings_problems import did_you_mean, dotted, shown
 from adapters.settings_rows import ProviderRow
 from domain.errors import ConfigurationError
@@ -119,13 +120,19 @@ class Registry(Generic[P]):
 def bind_providers(
     registry: Registry[Provider], rows: Mapping[str, ProviderRow], clock: Clock
 ) -> dict[str, Callable[[], Provider]]:
-    """What makes each configured provider. Raises one `ConfigurationError` with a line for each problem of any."""
+    """What makes each configured provider; each knows the secrets of all, and masks them in what it passes on (R9).
+
+    Raises one `ConfigurationError` with a line for each problem of any.
+    """
     bound: dict[str, Callable[[], Provider]] = {}
     problems: list[str] = []
+    masking = masking_of(rows.values())
     for name, row in rows.items():
         setting = dotted(("providers", name))
         try:
-            bound[name] = registry.bind(setting, row.kind, row.options, {"name": name, "clock": clock})
+            bound[name] = registry.bind(
+                setting, row.kind, row.options, {"name": name, "clock": clock, "masking": masking}
+            )
         except ConfigurationError as error:
             problems += error.message.splitlines()
     if problems:

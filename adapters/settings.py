@@ -38,6 +38,7 @@ from adapters.settings_groups import (
     TrackingSettings,
 )
 from adapters.settings_layers import read_layers
+from adapters.settings_network import network_problems
 from adapters.settings_problems import Problem, Problems, describe, did_you_mean, dotted, shown
 from adapters.settings_rows import ROWS, KeyRow, ProviderRow, RoutePlace, TargetName, TargetRow, TierRow, premium
 from domain.errors import ConfigurationError
@@ -128,6 +129,14 @@ class Settings(BaseSettings):
             "providers": DEMO_PROVIDERS,
             "routes": {**DEMO_ROUTES, **routes} if isinstance(routes, Mapping) else routes,
         }
+
+    @field_validator("providers", mode="after")
+    @classmethod
+    def _providers_can_be_reached(cls, rows: Mapping[str, ProviderRow]) -> Mapping[str, ProviderRow]:
+        problems = [problem for name, row in rows.items() for problem in network_problems(name, row)]
+        if problems:
+            raise Problems(problems)
+        return rows
 
     @field_validator("routes", mode="after")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from adapters.proxy_address import proxy_variable
 from adapters.settings_groups import GROUPS
 from adapters.settings_problems import Path, Problem, did_you_mean, dotted, shown
 from adapters.settings_rows import ROWS
@@ -26,6 +27,8 @@ VENDORS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Providers that the environment can configure: name -> kind and base URL. Their variables begin with the name."""
+PROXIED = frozenset(kind for kind, _ in VENDORS.values())
+"""Kinds that go through the proxies that the environment names."""
 ENVIRONMENT: Mapping[str, Path] = MappingProxyType(
     {f"{group.prefix}{key}".upper(): (table, key) for table, group in GROUPS.items() for key in group.model_fields}
     | {f"{name}_{key}".upper(): ("providers", name, key) for name in VENDORS for key in ("base_url", "api_key")}
@@ -79,12 +82,14 @@ def read_layers(environ: Mapping[str, str]) -> Layers:
     problems = _drop_what_is_no_table(file)
     environment, variables = _read_environment(given)
     for name, row in file.get("providers", {}).items():
-        _resolve_key(("providers", name, "api_key"), row, given, variables, problems)
+        _resolve_references(("providers", name), row, given, variables, problems)
     vendors: Tree = {"providers": {}}
     for name in [name for name in VENDORS if name in environment["providers"] or name in file.get("providers", {})]:
         kind, base_url = VENDORS[name]
         if file.get("providers", {}).get(name, {}).get("kind", kind) == kind:
             vendors["providers"][name] = {"kind": kind, "base_url": base_url}
+    for name in {**environment["providers"], **file.get("providers", {})}:
+        _add_proxy(name, (environment, file, vendors), given, variables)
     return Layers(environment, file, vendors, variables, path, problems)
 
 
@@ -136,18 +141,37 @@ def _drop_what_is_no_table(file: Tree) -> list[Problem]:
     ]
 
 
-def _resolve_key(
+def _resolve_references(
     path: Path, row: dict[str, Any], given: Mapping[str, str], variables: dict[Path, str], problems: list[Problem]
 ) -> None:
-    """Replaces `env:NAME` by what the environment holds, unless the vendor's own variable wins anyway."""
-    reference = row.get("api_key")
-    if not isinstance(reference, str) or not reference.startswith("env:") or path in variables:
+    """Replaces each `env:NAME` in a row, and in the tables in it, by what the environment holds, unless the vendor's
+    own variable wins anyway."""
+    for key, value in list(row.items()):
+        where = (*path, key)
+        if isinstance(value, dict):
+            _resolve_references(where, value, given, variables, problems)
+        if not isinstance(value, str) or not value.startswith("env:") or where in variables:
+            continue
+        name = value.removeprefix("env:")
+        if name in given:
+            row[key] = given[name]
+            variables[where] = name
+        else:
+            del row[key]
+            got = value if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else shown(value)  # else it may be a key
+            what = "the key" if key == "api_key" else "the value"
+            problems.append(Problem(where, f"got {got}, which is not set; takes env:NAME or {what} itself"))
+
+
+def _add_proxy(
+    name: str, layers: tuple[Tree, Tree, Tree], given: Mapping[str, str], variables: dict[Path, str]
+) -> None:
+    """The proxy that the environment names for a provider, in the last layer: what a row says counts more."""
+    rows = [layer.get("providers", {}).get(name, {}) for layer in layers]
+    kind, base_url = (next((row[key] for row in rows if key in row), None) for key in ("kind", "base_url"))
+    if kind not in PROXIED or not isinstance(base_url, str) or any("proxy" in row for row in rows):
         return
-    name = reference.removeprefix("env:")
-    if name in given:
-        row["api_key"] = given[name]
-        variables[path] = name
-    else:
-        del row["api_key"]
-        got = reference if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) else shown(reference)  # else it may be a key
-        problems.append(Problem(path, f"got {got}, which is not set; takes env:NAME or the key itself"))
+    variable = proxy_variable(base_url, given)
+    if variable is not None:
+        layers[-1]["providers"].setdefault(name, {})["proxy"] = given[variable]
+        variables["providers", name, "proxy"] = variable

@@ -123,6 +123,8 @@ def _text(one: Mapping[str, Any], path: Path, tables: Mapping[str, "type[Table]"
     field = model.model_fields.get(path[-1]) if len(path) == (2 if model.prefix else 3) else None
     if one["type"] == "extra_forbidden":
         return f"unknown setting; {did_you_mean(path[-1], model.model_fields)}"
+    if field is None and path[0] == "providers" and len(path) == 4 and path[2] in model.model_fields:
+        return f"got {MASK}; takes text"
     if field is None:
         return f"got {shown(one['input'])}; takes a table"
     if one["type"] == "missing":
@@ -132,4 +134,9 @@ def _text(one: Mapping[str, Any], path: Path, tables: Mapping[str, "type[Table]"
 
 def is_secret(field: FieldInfo) -> bool:
     """Whether the value of this setting is never shown."""
-    return SecretStr in (field.annotation, *get_args(field.annotation)) or not field.repr
+    return _has_secrets(field.annotation) or not field.repr
+
+
+def _has_secrets(annotation: object) -> bool:
+    """Whether it is the type of a secret, or of a table or choice with one in it."""
+    return annotation is SecretStr or any(map(_has_secrets, get_args(annotation)))

@@ -18,6 +18,8 @@ DEFAULT_TIER: Mapping[str, Path] = {
     "max_concurrent_streams": ("stream", "max_concurrent_per_caller"),
 }
 """What the default tier is made of where the file does not give it, and with it `premium`."""
+SHOWN = frozenset({"kind", "base_url", "api_key_header", "ca_file"})
+"""Options of a provider that are no secrets."""
 SHARED_PREFIXES = ("REDIS_", "LOG_")
 """Other software has variables that begin like this, and much like ours."""
 
@@ -49,7 +51,8 @@ def settings_report(
 
 
 def settings_warnings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Variables that are set and do nothing: slips in the name of a setting, and what the file gives in another way."""
+    """What an operator should know: providers whose certificates are not checked, and variables that do nothing, by a
+    slip in the name of a setting or since the file gives it in another way."""
     environ = os.environ if environ is None else environ
     known = {*ENVIRONMENT, "HEADGATE_CONFIG"}
     prefixes = {*(str(group.prefix) for group in GROUPS.values()), "HEADGATE_"} - {*SHARED_PREFIXES}
@@ -57,6 +60,11 @@ def settings_warnings(environ: Mapping[str, str] | None = None) -> list[str]:
     nearest = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in suspects)
     slips = [f"{name} is not a setting; did you mean {near[0]}?" for name, near in nearest if near]
     layers = read_layers(environ)
+    slips += [
+        f"{dotted(('providers', name, 'verify'))} is false: whoever is on the way can read its key, prompts and answers"
+        for name, row in layers.file.get("providers", {}).items()
+        if row.get("verify") is False
+    ]
     if "default" not in layers.file.get("tiers", {}):
         return slips
     idle = [layers.variables[path] for path in DEFAULT_TIER.values() if path in layers.variables]
@@ -99,7 +107,7 @@ def _text(path: Path, value: object) -> str:
             return str(value)
         case float():
             return f"{value:.15g}"
-        case str() if path[0] != "providers" or path[2] in {"kind", "base_url"}:
+        case str() if path[0] != "providers" or path[2] in SHOWN:
             return value if value.isprintable() else ascii(value)
         case _:  # a secret, or an option that only its adapter knows: it may be one
             return MASK

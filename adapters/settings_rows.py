@@ -37,6 +37,14 @@ def _api_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _clear_all(secrets: Mapping[str, SecretStr] | None) -> dict[str, str] | None:
+    return None if secrets is None else {name: secret.get_secret_value() for name, secret in secrets.items()}
+
+
 class ProviderRow(Table):
     """A provider: its kind, and the options of that kind. The registry checks options against the adapter."""
 
@@ -53,12 +61,38 @@ class ProviderRow(Table):
         AfterValidator(lambda key: key and _api_key(key)),
         Field(description="env:NAME or the key itself, printable ASCII without spaces"),
     ] = None
+    api_key_header: Annotated[
+        str | None, Field(description="the header in which the key goes as it is, as api-key; unset: the vendor's way")
+    ] = None
+    headers: Annotated[
+        Mapping[str, SecretStr] | None, Field(description="a table of headers for each request, env:NAME or text")
+    ] = None
+    query: Annotated[
+        Mapping[str, SecretStr] | None, Field(description="a table of parameters for each URL, env:NAME or text")
+    ] = None
+    proxy: Annotated[
+        SecretStr | None,
+        Field(description="an http:// or https:// address, with a user and a password or without, or env:NAME"),
+    ] = None
+    ca_file: Annotated[
+        str | None,
+        Field(min_length=1, max_length=4096, description="a file of certificates in PEM, which alone are trusted"),
+    ] = None
+    verify: Annotated[bool, Field(description="whether the provider's certificate is checked")] = True
 
     @property
     def options(self) -> Mapping[str, object]:
         """What the adapter's constructor gets: all that is set but the kind, the key in clear."""
-        key = self.api_key.get_secret_value() if self.api_key else None
-        known = {"base_url": self.base_url, "api_key": key}
+        known = {
+            "base_url": self.base_url,
+            "api_key": _clear(self.api_key),
+            "api_key_header": self.api_key_header,
+            "headers": _clear_all(self.headers),
+            "query": _clear_all(self.query),
+            "proxy": _clear(self.proxy),
+            "ca_file": self.ca_file,
+            "verify": None if self.verify else False,
+        }
         return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:

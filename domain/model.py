@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self, TypeAlias, Union
 
 from domain.delta import Delta, Dialect, Usage
+from domain.errors import UpstreamErrorBody
 
 Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", None]
 JsonObject: TypeAlias = dict[str, Json]
@@ -92,6 +93,8 @@ class Failed(NamedTuple):
     retryable: bool
     retry_after: float | None = None
     param: str | None = None
+    told: UpstreamErrorBody | None = None
+    """What the provider said about the request: for the caller, and no log (R9)."""
 
 
 class Cancelled(NamedTuple):

@@ -15,7 +15,7 @@ from adapters.settings_report import settings_warnings
 from container import Container
 from domain.errors import ConfigurationError
 from entrypoints.ask import ask
-from entrypoints.check import check
+from entrypoints.check import check, connect
 from entrypoints.http.server.limits import raise_open_files
 from entrypoints.keys import add_keys_parser, run_keys
 from entrypoints.last_resort import LastResort
@@ -36,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _serve_all(get_settings(), options) if options.workers > 1 else _serve(get_settings(), options)
             )
         if options.command == "check":
-            print("\n".join(check(get_settings())))  # noqa: T201 - a command line prints
-            return 0
+            return _check(get_settings(), connecting=options.connect)
         if options.command == "worker":
             return _gone(_work(get_settings()))
         if options.command == "queue":
@@ -59,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--allow-anonymous", action="store_true", help="be open to the network without API keys")
     serve.add_argument("--workers", type=int, default=1, help="processes; more than one are a fleet, and take Redis")
     serve.add_argument("--worker-of", type=int, help=argparse.SUPPRESS)
-    commands.add_parser("check", help="validate the configuration and say what is plugged into what")
+    checking = commands.add_parser("check", help="validate the configuration and say what is plugged into what")
+    checking.add_argument(
+        "--connect", action="store_true", help="ask each provider for its models too; fails if one does not answer"
+    )
     commands.add_parser("worker", help="serve the queue of a fleet, without a door")
     add_keys_parser(commands)
     add_queue_parser(commands)
@@ -69,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     question.add_argument("--url", default="http://127.0.0.1:8000", help="where the service runs")
     question.add_argument("--key", help="an API key, where the service asks for one")
     return parser
+
+
+def _check(settings: Settings, *, connecting: bool) -> int:
+    container = Container(settings=settings)
+    print("\n".join(check(settings, container)), flush=True)  # noqa: T201 - a command line prints
+    if not connecting:
+        return 0
+    lines, answered = asyncio.run(connect(settings, container.llm_providers()))
+    print("\n".join(["", "providers", *(f"  {line}" for line in lines)]))  # noqa: T201
+    return 0 if answered else 1
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:

@@ -38,6 +38,7 @@ async def running(container: Container) -> AsyncIterator[None]:
         await _step(generations.aclose(), defects)
         if fleet is not None:
             await _step(fleet.aclose(), defects)
+        await _step(container.model_catalogue().aclose(), defects)
         for provider in container.llm_providers().values():
             await _step(provider.aclose(), defects)
         for part in parts:

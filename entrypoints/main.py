@@ -15,6 +15,7 @@ from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import ErrorResponses
 from entrypoints.http.keyless_access import AllowedHosts, KeylessAccess
+from entrypoints.http.models_routes import models_router
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
 from entrypoints.lifecycle import running
@@ -90,6 +91,7 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
         (lambda: None) if fleet is None else (lambda: fleet.trouble),
         lambda: watchdog.blocked,
         lambda: defects.broken,
+        models_router(container.model_catalogue(), contexts, edge.started_at),
         providers_router(
             container.breakers(),
             contexts,

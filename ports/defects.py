@@ -27,6 +27,7 @@ class Where(StrEnum):
     GENERATION = "generation"
     KEY_REFRESH = "key_refresh"
     LIMITER = "limiter"
+    MODELS = "models"
     PERMITS = "permits"
     READER = "reader"
     RECORDER = "recorder"

@@ -1,9 +1,10 @@
-"""Errors of Anthropic's dialect -> errors of the house: by status and type, never by text, and no text is kept (P1)."""
+"""Errors of Anthropic's dialect -> errors of the house: by status and type, never by text."""
 
 from collections.abc import Mapping
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.openai_errors import error_in, known_error
+from adapters.providers.error_body import error_in
+from adapters.providers.openai_errors import known_error
 from domain.errors import ProviderError
 
 _STATUS_OF_TYPE = {
@@ -24,13 +25,12 @@ _STATUS_OF_TYPE = {
 
 def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a response with this status is; its `provider_code` is Anthropic's type of it."""
-    return _error(attempt, status, headers, _type(error_in(body)))
+    return _error(attempt, status, headers, error_in(body))
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
     """The error that an `error` event inside a stream is; `error` is what the key of that name holds."""
-    kind = _type(error)
-    return _error(attempt, _STATUS_OF_TYPE.get(kind or "", 500), {}, kind)
+    return _error(attempt, _STATUS_OF_TYPE.get(_type(error) or "", 500), {}, error)
 
 
 def _type(error: object) -> str | None:
@@ -38,6 +38,7 @@ def _type(error: object) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _error(attempt: Attempt, status: int, headers: Mapping[str, str], kind: str | None) -> ProviderError:
-    """Status, code and Retry-After mean the same in both dialects."""
-    return known_error(attempt, status, headers, {"code": kind})
+def _error(attempt: Attempt, status: int, headers: Mapping[str, str], error: object) -> ProviderError:
+    """Status, type and Retry-After mean the same in both dialects; what is a code there is the type here."""
+    fields = error if isinstance(error, Mapping) else {}
+    return known_error(attempt, status, headers, {**fields, "code": _type(error)})

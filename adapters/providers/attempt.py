@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, TypeVar
 
+from adapters.masking import NO_MASKING, Masking
 from domain.errors import ProviderError, Scalar
 
 E = TypeVar("E", bound=ProviderError)
@@ -12,6 +13,8 @@ class Attempt(NamedTuple):
 
     provider: str
     thread_id: str
+    masking: Masking = NO_MASKING
+    """Masks what is ours in the provider's words."""
 
     def error(self, kind: type[E], message: str, **details: Scalar) -> E:
         """An error of `kind` that names this attempt."""

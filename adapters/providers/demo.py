@@ -12,10 +12,11 @@ from domain.delta import Delta, Usage
 from domain.errors import ProviderModelNotFoundError
 from domain.model import CompletionRequest
 from ports.clock import Clock
+from ports.model_list import ModelList
 from ports.provider import Provider
 
 
-class DemoProvider(Provider):
+class DemoProvider(Provider, ModelList):
     """Plays the script that has the model's name; `SCRIPTS` lists those it has by itself.
 
     `calls` counts the attempts so far and `open` those that are not left yet.
@@ -33,6 +34,10 @@ class DemoProvider(Provider):
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
         """One call; see the port."""
         return _Performance(self, self._clock, self._scripts.get(model), request, model, Attempt(self._name, thread_id))
+
+    async def list_models(self) -> Sequence[str]:
+        """The names of the scripts."""
+        return tuple(self._scripts)
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -1,4 +1,4 @@
-"""Errors of Gemini's API -> errors of the house: by status and reason, never by text, and no text is kept (P1).
+"""Errors of Gemini's API -> errors of the house: by status and reason, never by text.
 
 They are `google.rpc.Status` in JSON (google.aip.dev/193): a code, which is the HTTP status, a word for it, and details.
 """
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.openai_errors import error_in, known_error
+from adapters.providers.error_body import error_in
+from adapters.providers.openai_errors import known_error
 from domain.errors import ProviderError
 
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)[0-9]{0,3}s")
@@ -37,7 +38,18 @@ def _error(attempt: Attempt, status: int, headers: Mapping[str, str], error: obj
         delay = detail.get("retryDelay")
         if isinstance(delay, str) and (match := _DELAY.fullmatch(delay)):
             headers = {"retry-after": match[1], **headers}
-    return known_error(attempt, status, headers, {"code": word if isinstance(word, str) else None})
+    told = {**fields, "code": word if isinstance(word, str) else None, "param": _field(fields)}
+    return known_error(attempt, status, headers, told)
+
+
+def _field(fields: Mapping[str, Any]) -> str | None:
+    """The first field that a `google.rpc.BadRequest` among the details finds wrong."""
+    for detail in _details(fields):
+        violations = detail.get("fieldViolations")
+        for one in violations if isinstance(violations, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("field"), str):
+                return str(one["field"])
+    return None
 
 
 def _details(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,17 @@
 """The provider for OpenAI's dialect: OpenAI, DeepSeek, vLLM, Ollama and every other address that speaks it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from pydantic import SecretStr
 
+from adapters.masking import NO_MASKING, Masking
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
+from adapters.providers.listing import THREAD_ID, Page, read_models, rows
+from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
 from adapters.providers.openai_errors import status_error
 from adapters.providers.reasoning_details import unsigned
@@ -16,32 +20,44 @@ from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
+from ports.model_list import ModelList
 from ports.provider import Provider
 
 SIGNED = frozenset({"reasoning_details", "extra_content", "tool_calls"})
 """Fields of messages in which there may be signatures of other vendors."""
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(Provider, ModelList):
     """Chat completions over HTTP, always streamed from the provider, with usage.
 
     `base_url` includes the version, as in the official clients: `https://api.openai.com/v1`. Raises
     `ConfigurationError` for an address or a key that cannot be used.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        api_key: SecretStr | str | None = None,
+        *,
+        api_key_header: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        verify: bool = True,
+        masking: Masking = NO_MASKING,
+    ) -> None:
         self._name = name
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
-        if api_key is not None:
-            key = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-            headers["Authorization"] = f"Bearer {key}"
-        self._upstream = Upstream(base_url, headers)
+        self._masking = masking
+        network = Network.of(headers, query, proxy, ca_file, verify=verify)
+        self._upstream = Upstream(base_url, keyed(FORM, api_key, api_key_header, "Authorization"), network)
 
     def stream(
         self, request: CompletionRequest, model: str, thread_id: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
         """One call; see the port."""
-        attempt = Attempt(self._name, thread_id)
+        attempt = Attempt(self._name, thread_id, self._masking)
 
         async def send() -> UpstreamResponse:
             body = await encode_body(_body(request, model), request.size)
@@ -53,6 +69,11 @@ class OpenAIProvider(Provider):
         choices = request.options.get("n")
         reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
         return StreamedAnswer(attempt, send, reader, status_error, choices=due, template=ChunkTemplate(), whole=whole)
+
+    async def list_models(self) -> Sequence[str]:
+        """See the port of model lists."""
+        attempt = Attempt(self._name, THREAD_ID, self._masking)
+        return await read_models(self._upstream, attempt, "/models", _page, status_error)
 
     async def aclose(self) -> None:
         """Closes idle connections."""
@@ -72,3 +93,8 @@ def _body(request: CompletionRequest, model: str) -> dict[str, object]:
         "stream": True,
         "stream_options": {**(given if isinstance(given, dict) else {}), "include_usage": True},
     }
+
+
+def _page(content: Mapping[str, Any]) -> Page:
+    """One page has all."""
+    return Page([row["id"] for row in rows(content, "data") if isinstance(row.get("id"), str)])

@@ -1,12 +1,15 @@
-"""Errors of OpenAI's dialect -> errors of the house: by status and code, never by text, and no text is kept (P1)."""
+"""Errors of OpenAI's dialect -> errors of the house: by status, code and type, never by text.
 
-import json
+What it says about the request goes with the error, apart from all that is logged (R9, P1).
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from adapters.providers.attempt import Attempt
+from adapters.providers.error_body import body_told, error_in
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -25,8 +28,13 @@ _WORD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 # 402 and `insufficient_quota` (a 429): the account is empty, which no retry mends and an operator must.
-_OPERATOR = frozenset({401, 402, 403})
+_OPERATOR = frozenset({401, 402, 403, 407})  # 407: the proxy's
 _EMPTY_ACCOUNT = "insufficient_quota"
+_OPERATOR_WORDS = frozenset(
+    {_EMPTY_ACCOUNT, "billing_hard_limit_reached", "billing_not_active", "billing_error", "account_deactivated",
+     "invalid_api_key", "invalid_organization", "authentication_error", "permission_error"}
+)  # fmt: skip
+"""Codes and types that speak of us, whatever their status."""
 _KINDS: dict[int, tuple[type[ProviderError], str]] = {
     404: (ProviderModelNotFoundError, "The provider does not know the model."),
     408: (ProviderTimeoutError, "The provider ran out of time."),
@@ -53,17 +61,6 @@ def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body
     return known_error(attempt, status, headers, error_in(body))
 
 
-def error_in(body: bytes) -> object:
-    """What stands under `error` in a body, which is where each of the dialects has it; None if there is nothing."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(content, list) and len(content) == 1:  # as Google has it in a stream that is no event stream
-        content = content[0]
-    return content.get("error") if isinstance(content, dict) else None
-
-
 def known_error(attempt: Attempt, status: int, headers: Mapping[str, str], error: object) -> ProviderError:
     """The error that a response is which says this under `error`."""
     return _build(attempt, status, error, {"status": status, "retry_after": _retry_after(headers)})
@@ -81,15 +78,20 @@ def stream_error(attempt: Attempt, error: object) -> ProviderError:
 
 
 def _build(attempt: Attempt, status: int, error: object, facts: dict[str, Scalar]) -> ProviderError:
-    fields = error if isinstance(error, dict) else {}
+    fields: Mapping[str, object] = error if isinstance(error, Mapping) else {}
     code = _word(fields.get("code"))
-    details = {**facts, "provider_code": code, "param": _word(fields.get("param"))}
-    kind, message = _kind(status, code)
-    return attempt.error(kind, message, **{name: value for name, value in details.items() if value is not None})
+    details = {**facts, "provider_code": None if code is None else attempt.masking.mask(code)}
+    kind, message = _kind(status, {code, _word(fields.get("type"))})
+    if issubclass(kind, ProviderRequestError) and (param := _word(fields.get("param"))) is not None:
+        details["param"] = attempt.masking.mask(param)
+    known = attempt.error(kind, message, **{name: value for name, value in details.items() if value is not None})
+    if isinstance(known, ProviderRequestError):
+        known.told = body_told(attempt, status, error)
+    return known
 
 
-def _kind(status: int, code: str | None) -> tuple[type[ProviderError], str]:
-    if status in _OPERATOR or code == _EMPTY_ACCOUNT:
+def _kind(status: int, words: Set[str | None]) -> tuple[type[ProviderError], str]:
+    if status in _OPERATOR or not _OPERATOR_WORDS.isdisjoint(words):
         return ProviderAuthenticationError, "The provider refused Headgate's key or account."
     if status in _KINDS:
         return _KINDS[status]

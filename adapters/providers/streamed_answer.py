@@ -26,7 +26,7 @@ from ports.provider import Delivery
 
 T = TypeVar("T")
 
-MAX_ERROR_BODY_BYTES = 64 << 10
+MAX_ERROR_BODY_BYTES = 256 << 10
 ERROR_BODY_SECONDS = 1.0
 MAX_COUNT = MAX_STREAM_BYTES
 """No answer has more tokens than it may have bytes: more would shut its caller out by its limits, or could not even be

@@ -1,15 +1,16 @@
-"""The HTTP client of the providers: POST over pooled HTTP/1.1 connections, the body as it arrives."""
+"""The HTTP client of the providers: requests over pooled HTTP/1.1 connections, the body as it arrives."""
 
 import asyncio
 import os
-import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.connection import Connection
+from adapters.providers.network import DIRECT, Network, checked
+from adapters.providers.tunnel import TunnelRefusedError, connect_through
 from domain.errors import (
     ConfigurationError,
     NoConnectionLeftError,
@@ -28,25 +29,32 @@ STEP_BYTES = 256 << 10
 class Upstream:
     """One provider's address and the idle connections to it.
 
-    The address comes from here and nowhere else (P3): no redirect is followed, no proxy is read from the environment.
-    Raises `ConfigurationError` for an address or a header that cannot be used.
+    The address comes from here and nowhere else (P3): no redirect is followed, and the environment is not read.
+    `network` says what else goes with each request, and what way it takes. Raises `ConfigurationError` for an address,
+    a header or a file of certificates that cannot be used.
     """
 
     def __init__(
         self,
         base_url: str,
         headers: Mapping[str, str],
+        network: Network = DIRECT,
         *,
         connect_timeout: float = 5.0,
         max_idle_connections: int = 512,
         idle_seconds: float = 30.0,
     ) -> None:
         self._secure, self._host, self._port, authority, self._prefix = _split(base_url)
-        self._head = _head(authority, headers)
+        self._network = network
+        self._query = urlencode(network.query, quote_via=quote, safe="")
+        through = network.proxy if not self._secure else None
+        self._origin = f"http://{authority}" if through else ""
+        self._head = _head(authority, headers, network.headers, through.authorization if through else None)
         self._connect_timeout = connect_timeout
         self._max_idle = max_idle_connections
         self._idle_seconds = idle_seconds
-        self._ssl: ssl.SSLContext | None = None
+        # The system's certificates are loaded when they are needed, a file of our own while it can be complained about.
+        self._ssl = network.tls() if network.ca_file or not network.verify else None
         self._idle: dict[Connection, float] = {}  # since when; the oldest first
         self._draining: set[Connection] = set()
         self._expiry: asyncio.TimerHandle | None = None
@@ -54,8 +62,17 @@ class Upstream:
 
     def post(self, path: str, body: bytes, attempt: Attempt) -> "UpstreamResponse":
         """One request, sent when its context is entered. `path` follows the base URL's own."""
-        line = f"POST {self._prefix}{path} HTTP/1.1\r\n".encode()
-        return UpstreamResponse(self, b"%b%b%d\r\n\r\n%b" % (line, self._head, len(body), body), attempt)
+        head = b"%bContent-Length: %d\r\n\r\n" % (self._head, len(body))
+        return UpstreamResponse(self, b"POST %b HTTP/1.1\r\n%b%b" % (self._target(path), head, body), attempt)
+
+    def get(self, path: str, attempt: Attempt) -> "UpstreamResponse":
+        """The same without a body."""
+        return UpstreamResponse(self, b"GET %b HTTP/1.1\r\n%b\r\n" % (self._target(path), self._head), attempt)
+
+    def _target(self, path: str) -> bytes:
+        """What stands behind the method: of a proxy that is no tunnel the whole address is asked (RFC 9112, 3.2.2)."""
+        query = f"{'&' if '?' in path else '?'}{self._query}" if self._query else ""
+        return f"{self._origin}{self._prefix}{path}{query}".encode()
 
     @property
     def idle(self) -> int:
@@ -69,17 +86,19 @@ class Upstream:
     async def connect(self, attempt: Attempt) -> Connection:
         """A new connection. Raises `ProviderConnectionError`, `NoConnectionLeftError` if it is this process that can
         have none; `ProviderTimeoutError` if there is no answer."""
-        if self._secure and self._ssl is None:
-            self._ssl = ssl.create_default_context()
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self._forget, self._drained), self._host, self._port, ssl=self._ssl
-                )
+                connection = await self._connect()
         except TimeoutError as error:  # as silent as a provider that takes a request and never answers (R1)
             raise attempt.error(
                 ProviderTimeoutError, "The provider could not be reached in time.", phase="connect"
+            ) from error
+        except TunnelRefusedError as error:
+            raise attempt.error(
+                ProviderConnectionError,
+                "The proxy to the provider opened no way to it.",
+                cause=type(error).__name__,
+                proxy_status=error.status,
             ) from error
         except (OSError, UnicodeError) as error:  # refused, unreachable, no such name, TLS
             if not _descriptors_left():
@@ -90,6 +109,24 @@ class Upstream:
                 ProviderConnectionError, "The provider could not be reached.", cause=type(error).__name__
             ) from error
         return connection
+
+    async def _connect(self) -> Connection:
+        """A connection to the host, or to the proxy before it."""
+        proxy = self._network.proxy
+        if self._ssl is None and (self._secure or (proxy is not None and proxy.secure)):
+            self._ssl = self._network.tls()
+        if proxy is not None and self._secure:
+            assert self._ssl is not None  # noqa: S101 - for the type checker
+            return await connect_through(proxy, self._host, self._port, self._ssl, self._make)
+        host, port, secure = (
+            (self._host, self._port, self._secure) if proxy is None else (proxy.host, proxy.port, proxy.secure)
+        )
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(self._make, host, port, ssl=self._ssl if secure else None)
+        return connection
+
+    def _make(self) -> Connection:
+        return Connection(self._forget, self._drained)
 
     def release(self, connection: Connection) -> None:
         """Keeps a connection for the next request, if it can carry one."""
@@ -277,11 +314,9 @@ def _split(base_url: str) -> tuple[bool, str, int, str, str]:
     return secure, url.hostname, port, host if port == default else f"{host}:{port}", url.path.rstrip("/")
 
 
-def _head(authority: str, headers: Mapping[str, str]) -> bytes:
-    """All of a request's head between the request line and the length of its body."""
-    fields = {"Host": authority, "Accept-Encoding": "identity", **headers}
-    for name, value in fields.items():
-        if not value.isascii() or not value.isprintable():
-            raise ConfigurationError(f"The header {name} to the provider must be one line of plain ASCII.")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"{lines}Content-Length: ".encode()
+def _head(authority: str, own: Mapping[str, str], more: Mapping[str, str], proxy_user: str | None) -> bytes:
+    """The headers of each request, but for the length of its body."""
+    fields = {"Host": authority, **checked({"Accept-Encoding": "identity", **own}, more)}
+    if proxy_user is not None:
+        fields["Proxy-Authorization"] = proxy_user
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()

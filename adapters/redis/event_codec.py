@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from domain.delta import PLAIN, Dialect, Shape, ToolCallDelta, Usage
+from domain.errors import UpstreamErrorBody
 from domain.events import Answer, Events, columns
 from domain.model import Cancelled, Complete, Event, Failed, Status, StatusState, Terminal
 
@@ -53,12 +54,22 @@ class _CompleteRow(msgspec.Struct, tag="complete", frozen=True):
     target: str
 
 
+class _ToldRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    status: int
+    message: str | None = None
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    extra: bytes = b""
+
+
 class _FailedRow(msgspec.Struct, tag="failed", frozen=True):
     code: str
     message: str
     retryable: bool
     retry_after: float | None
     param: str | None
+    told: _ToldRow | None = None  # an older reader passes over it, and shows the message
 
 
 class _CancelledRow(msgspec.Struct, tag="cancelled", frozen=True):
@@ -148,8 +159,8 @@ def _row(event: Status | Terminal) -> Any:
             return _StatusRow(state, position, estimated_wait)
         case Complete(finish_reason, usage, model, target):
             return _CompleteRow(finish_reason, usage, model, target)
-        case Failed(code, message, retryable, retry_after, param):
-            return _FailedRow(code, message, retryable, retry_after, param)
+        case Failed(code, message, retryable, retry_after, param, told):
+            return _FailedRow(code, message, retryable, retry_after, param, None if told is None else _ToldRow(*told))
         case Cancelled(reason):
             return _CancelledRow(reason)
 
@@ -160,8 +171,9 @@ def _event(row: _StatusRow | _CompleteRow | _FailedRow | _CancelledRow) -> Statu
             return Status(state, position, estimated_wait)
         case _CompleteRow(finish_reason, usage, model, target):
             return Complete(finish_reason, usage, model, target)
-        case _FailedRow(code, message, retryable, retry_after, param):
-            return Failed(code, message, retryable, retry_after, param)
+        case _FailedRow(code, message, retryable, retry_after, param, told):
+            body = None if told is None else UpstreamErrorBody(*msgspec.structs.astuple(told))
+            return Failed(code, message, retryable, retry_after, param, body)
         case _CancelledRow(reason):
             return Cancelled(reason)
 

@@ -91,6 +91,7 @@ from domain.errors.streaming import (
     StreamNotFoundError,
     StreamNotResumableError,
 )
+from domain.errors.upstream_body import UpstreamErrorBody
 from domain.errors.validation import (
     AuthenticationError,
     ForbiddenOriginError,
@@ -175,4 +176,5 @@ __all__ = [
     "UnknownParameterError",
     "UnsupportedEncodingError",
     "UnsupportedMediaTypeError",
+    "UpstreamErrorBody",
 ]

@@ -1,6 +1,7 @@
 """What a provider can do wrong. One class for each thing that routing or a client must tell apart."""
 
 from domain.errors.root import SSEBaseError
+from domain.errors.upstream_body import UpstreamErrorBody
 
 
 class ProviderError(SSEBaseError):
@@ -67,10 +68,15 @@ class ProviderAuthenticationError(ProviderError):
 
 
 class ProviderRequestError(ProviderError):
-    """The provider refused the request itself (4xx): another try would be refused as well."""
+    """The provider refused the request itself (4xx): another try would be refused as well.
+
+    `told` is what the provider said about it, where that is for the caller (R9). It is no part of the message, the
+    details or the `repr`, which are logged.
+    """
 
     code = "provider_rejected_request"
     retryable = False
+    told: UpstreamErrorBody | None = None
 
 
 class ProviderModelNotFoundError(ProviderRequestError):

@@ -7,7 +7,9 @@ from typing import TypeAlias
 from domain.errors import (
     CircuitBreakerOpenError,
     NoConnectionLeftError,
+    ProviderAuthenticationError,
     ProviderError,
+    ProviderModelNotFoundError,
     ProviderRequestError,
     ProviderTimeoutError,
     ProviderTruncatedError,
@@ -94,7 +96,7 @@ class Attempts:
                 # What is told is not why a rescuer added nothing, nor, in an outage, what another target lacks: to try
                 # later may help.
                 hidden = not isinstance(error, ProviderTruncatedError) if begun else of_target_alone(error)
-                if last is None or added or not hidden:
+                if last is None or added or not hidden or (not begun and _says_more(error, last)):
                     last = error
                 if not begun:  # what a rescuer refuses is its own affair: another took the request
                     rest = self._router.after(error, target, rest, progress.request)
@@ -225,3 +227,13 @@ class Attempts:
         progress.rescues += 1
         request = continuation(progress, sent, prefill=prefill)
         return self._calls.make(progress, target, request, Seam(sent, exact=prefill, thoughts=not progress.characters))
+
+
+def _says_more(error: ProviderError, known: ProviderError) -> bool:
+    """Whether it speaks of the request, which its caller can mend, where the known one speaks of our account, or of the
+    request no better: that a target does not have the model helps less than what else is wrong (R9)."""
+    if not isinstance(error, ProviderRequestError):
+        return False
+    if isinstance(known, ProviderRequestError):
+        return isinstance(known, ProviderModelNotFoundError) or not isinstance(error, ProviderModelNotFoundError)
+    return isinstance(known, ProviderAuthenticationError)

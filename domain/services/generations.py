@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine
 
 from domain import stages
-from domain.errors import DeliveryFailedError, QueueTimeoutError, SSEBaseError
+from domain.errors import DeliveryFailedError, ProviderRequestError, QueueTimeoutError, SSEBaseError
 from domain.jobs import MAX_DELIVERIES, DeadLetter, QueueMessage
 from domain.model import Cancelled, Complete, Failed, Outcome, RequestRecord, Status, StatusState, Terminal
 from domain.services.admission import Admission, Ticket
@@ -309,9 +309,9 @@ class Generations:
 def failed(error: SSEBaseError) -> Failed:
     """The terminal event that tells of this error."""
     param = error.details.get("param")
-    return Failed(
-        error.code, error.message, error.retryable, error.retry_after, param if isinstance(param, str) else None
-    )
+    told = error.told if isinstance(error, ProviderRequestError) else None
+    param = param if isinstance(param, str) else None
+    return Failed(error.code, error.message, error.retryable, error.retry_after, param, told)
 
 
 def outcome(terminal: Terminal) -> Outcome:

@@ -58,10 +58,10 @@ class Attachment:
     cache: CacheStatus
     generation: Generation | None
     verdict: Verdict | None = None
+    defects: Defects = LOGGED_DEFECTS
     answering: str | None = None
     """The target, for an attachment without a generation."""
     on_close: Callable[[], None] | None = None
-    defects: Defects = LOGGED_DEFECTS
 
     @property
     def target(self) -> str | None:
@@ -220,7 +220,8 @@ class StreamService:
             raise StreamNotResumableError("This stream is no longer kept.")
         generation = self._generations.get(stream_id)
         if generation is not None and not reads:
-            return Attachment(reader, reader.info, CacheStatus.BYPASS, None, answering=_target(generation))
+            answering = _target(generation)
+            return Attachment(reader, reader.info, CacheStatus.BYPASS, None, answering=answering, defects=self._defects)
         if generation is not None:
             generation.attach(0.0)
         return Attachment(reader, reader.info, CacheStatus.BYPASS, generation, defects=self._defects)

@@ -31,13 +31,14 @@ def create_app(
     trouble: Callable[[], str | None],
     blocked: Callable[[], bool],
     broken: Callable[[], str | None],
+    models: APIRouter,
     providers: APIRouter,
     guard: Guard,
 ) -> FastAPI:
     """The application. `lifespan` runs what has to run beside it; `metrics` gives a scrape's body and content type;
     `trouble` says in a word why the service is degraded, if it is; `blocked`, whether its event loop was held up just
-    now; `broken`, which part of it has a defect; `providers` shows how the targets stand; `guard` looks at each request
-    before all else."""
+    now; `broken`, which part of it has a defect; `models` lists what can be asked for; `providers` shows how the
+    targets stand; `guard` looks at each request before all else."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +49,7 @@ def create_app(
     routers = [
         openai,
         native,
+        models,
         execution_router(edge.tracker, contexts),
         providers,
         health_router(service, trouble, blocked, broken),

@@ -46,7 +46,8 @@ class RequestContexts:
         """Who asks. Raises an `AuthenticationError`."""
         headers = headers_of(request)
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        presented = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
+        bearer = scheme.lower() == "bearer"
+        presented = token.strip() if bearer else headers.get("x-api-key") or headers.get("api-key")  # Azure's clients
         peer = request.client.host if request.client else LOCAL
         if self._callers.open and not (self._anonymous_anywhere or peer == LOCAL or is_loopback(peer)):
             raise MissingApiKeyError("This service has no API keys yet, and serves its own machine only.")

@@ -13,8 +13,8 @@ from domain.errors import SSEBaseError
 from domain.model import Failed, JsonObject
 from entrypoints.http.doors import DIALECTS
 from entrypoints.wire import json_text
-from entrypoints.wire.native import problem
-from entrypoints.wire.openai import error_object
+from entrypoints.wire.native import problem, provider_members, said
+from entrypoints.wire.openai import failure_object
 from ports.refusals import Door, Refusals
 
 
@@ -119,16 +119,19 @@ class ErrorResponses:
         `status` is for errors that have no class of ours and no row: what the framework itself refuses.
         """
         row = BY_CODE.get(failed.code, TABLE[SSEBaseError]) if status is None else Row(status, INVALID)
+        if failed.told is not None:
+            row = Row(failed.told.status, INVALID)
         self._refusals.refuse(door, failed.code, row.status)
         headers = {**_headers(failed, row, thread_id), **more}
         if DIALECTS[door] is Dialect.OPENAI:
             headers["X-Request-ID"] = thread_id
-            body = json_text.dumps(error_object(failed.code, failed.message, failed.param, row.kind))
+            body = json_text.dumps(failure_object(failed, row.kind))
             return Response(body, row.status, headers, "application/json")
         extra: JsonObject = {"retryable": failed.retryable, "thread_id": thread_id}
         if failed.param is not None:
             extra["param"] = failed.param
-        text = problem(row.status, failed.code, HTTPStatus(row.status).phrase, failed.message, extra)
+        extra |= provider_members(failed)
+        text = problem(row.status, failed.code, HTTPStatus(row.status).phrase, said(failed), extra)
         return Response(text, row.status, headers, "application/problem+json")
 
 

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import SSEBaseError
 from entrypoints.http.express import ExpressApp
+from entrypoints.http.path_aliases import canonical
 
 Guard = Callable[[Scope], SSEBaseError | None]
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
@@ -23,6 +24,8 @@ class GuardedApp(ExpressApp):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request, or refuses it."""
+        if scope["type"] == "http":
+            scope["path"] = canonical(scope["path"])
         error = self._guard(scope) if scope["type"] == "http" else None
         if error is None:
             await super().__call__(scope, receive, send)

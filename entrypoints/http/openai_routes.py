@@ -1,4 +1,4 @@
-"""The OpenAI door: chat completions and models."""
+"""The OpenAI door: chat completions."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -6,13 +6,12 @@ from domain import stages
 from domain.delta import Dialect
 from domain.model import Failed
 from domain.services.streams import StreamService
-from entrypoints.http.context import RequestContexts, thread_id
+from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.headers import openai_limit_headers
 from entrypoints.http.plain import PlainResponse
 from entrypoints.http.sse import StreamResponse
-from entrypoints.wire import json_text
-from entrypoints.wire.openai import OpenAIEncoder, decode_chat, models_object
+from entrypoints.wire.openai import OpenAIEncoder, decode_chat
 from entrypoints.wire.openai_plain import CompletionAssembler
 from entrypoints.wire.written_answers import WrittenAnswers
 from ports.refusals import Door
@@ -45,12 +44,5 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         headers["Content-Location"] = f"/v1/streams/{attachment.info.stream_id}?dialect=openai{usage}"
         encoder = OpenAIEncoder(attachment.info, include_usage=call.include_usage, written=written)
         return StreamResponse(edge.streams, attachment, encoder, headers, error=error)
-
-    @router.head("/v1/models", include_in_schema=False)
-    @router.get("/v1/models", summary="The public model names")
-    async def models(request: Request) -> Response:
-        contexts.caller(request)
-        body = json_text.dumps(models_object(service.models, edge.started_at))
-        return Response(body, headers={"X-Request-ID": thread_id(request)}, media_type="application/json")
 
     return router

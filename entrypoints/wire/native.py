@@ -3,7 +3,12 @@
 from itertools import count
 
 from domain.delta import Shape, ToolCallDelta
-from domain.errors import MissingParameterError, RequestValidationError, UnknownParameterError
+from domain.errors import (
+    MissingParameterError,
+    RequestValidationError,
+    UnknownParameterError,
+    UpstreamErrorBody,
+)
 from domain.events import Events, Kind, columns
 from domain.model import (
     Batch,
@@ -161,12 +166,33 @@ def _cancelled(event: Cancelled) -> JsonObject:
 
 def error_data(event: Failed, thread_id: str | None) -> bytes:
     """The data of an `error` event."""
-    data: JsonObject = {"code": event.code, "message": event.message, "retryable": event.retryable}
+    data: JsonObject = {"code": event.code, "message": said(event), "retryable": event.retryable}
     if event.retry_after is not None:
         data["retry_after"] = event.retry_after
     if thread_id is not None:
         data["thread_id"] = thread_id
-    return json_text.dumps(data)
+    return json_text.dumps(data | provider_members(event))
+
+
+def said(event: Failed) -> str:
+    """What a failure says to people: the provider's words about the request, where it has any (R9)."""
+    return event.message if event.told is None or event.told.message is None else event.told.message
+
+
+def provider_members(event: Failed) -> JsonObject:
+    """What else the provider says about the request, each beside our own `code`: which parameter, its type and its
+    code."""
+    told = event.told
+    if told is None:
+        return {}
+    words = {"param": told.param, "provider_type": told.type, "provider_code": told.code}
+    return {name: word for name, word in words.items() if word is not None} | told_members(told)
+
+
+def told_members(told: UpstreamErrorBody) -> JsonObject:
+    """Further members of the provider's error, as they are: `innererror`, `metadata`."""
+    members: JsonObject = json_text.loads(told.extra) if told.extra else {}
+    return members
 
 
 def reset_block() -> bytes:

@@ -9,11 +9,14 @@ from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import Run, escaped, find_run, write_run
+from entrypoints.wire.native import told_members
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
 from entrypoints.wire.written_answers import WrittenAnswers
 
 # Everything else in the body goes into `options`: known or not, it reaches the provider.
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+INVALID_REQUEST = "invalid_request_error"
+"""OpenAI's `type` of an error that the caller can mend."""
 _MARK = "\0"  # JSON has none
 
 
@@ -128,7 +131,7 @@ class OpenAIEncoder:
         if isinstance(event, Complete):
             return b"[DONE]"
         if isinstance(event, Failed):
-            return json_text.dumps(error_object(event.code, event.message, event.param))
+            return json_text.dumps(failure_object(event))
         if isinstance(event, Cancelled):
             return json_text.dumps(error_object("cancelled", f"The stream was cancelled: {event.reason}.", None))
         return None
@@ -139,7 +142,7 @@ class OpenAIEncoder:
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone."""
-        return b"data: %b\n\n" % json_text.dumps(error_object(failure.code, failure.message, failure.param))
+        return b"data: %b\n\n" % json_text.dumps(failure_object(failure))
 
     def farewell(self, retry_ms: int) -> bytes:
         """The last words of a server that goes away. An error, since this dialect's clients take silence for success;
@@ -152,9 +155,19 @@ class OpenAIEncoder:
     not_resumable = b": resumable=false\n"
 
 
-def error_object(code: str, message: str, param: str | None, kind: str = "api_error") -> JsonObject:
+def error_object(code: str | None, message: str, param: str | None, kind: str = "api_error") -> dict[str, JsonObject]:
     """OpenAI's error object."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def failure_object(failure: Failed, kind: str = "api_error") -> dict[str, JsonObject]:
+    """The error object of a failure: as the provider has it, where that speaks of the request (R9), else in our words
+    and with our code."""
+    told = failure.told
+    if told is None or told.message is None:
+        return error_object(failure.code, failure.message, failure.param, kind)
+    whole = error_object(told.code, told.message, told.param, told.type or INVALID_REQUEST)
+    return {"error": {**whole["error"], **told_members(told)}}
 
 
 def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> JsonObject:
@@ -210,7 +223,6 @@ def _tool_call(piece: ToolCallDelta) -> Json:
     return call
 
 
-def models_object(models: tuple[str, ...], created: int) -> dict[str, Any]:
-    """The answer of `GET /v1/models`."""
-    rows = [{"id": model, "object": "model", "created": created, "owned_by": "headgate"} for model in models]
-    return {"object": "list", "data": rows}
+def model_object(name: str, provider: str | None, created: int) -> JsonObject:
+    """One model of `GET /v1/models`; that of a route is ours."""
+    return {"id": name, "object": "model", "created": created, "owned_by": provider or "headgate"}

@@ -10,6 +10,7 @@ from adapters.memory.manual_clock import ManualClock
 from adapters.observability.defects import PrometheusDefects
 from adapters.observability.gauges import GAUGES
 from adapters.observability.metrics import PrometheusRecorder
+from adapters.observability.model_lists import ModelListFailures
 from adapters.observability.refusals import LoggedRefusals
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -20,6 +21,7 @@ def expected_rows() -> list[str]:
     PrometheusRecorder(registry, (), ())
     LoggedRefusals(registry, ManualClock())
     PrometheusDefects(registry)
+    ModelListFailures(registry)
     rows = []
     for metric in registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)

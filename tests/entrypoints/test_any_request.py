@@ -118,7 +118,8 @@ async def test_g9_an_id_that_is_none_is_not_found_51(asgi: Asgi, odd: str) -> No
             if method == "DELETE" and path.startswith("/v1/threads"):
                 continue
             status, headers, body = await asgi.ask(method, path, b"", [(b"host", b"localhost")])
-            assert status == 404, (method, body)
+            # Without an id it is the path that streams are started at, with a slash behind it.
+            assert status == (405 if path == "/v1/streams/" else 404), (method, body)
             assert headers[b"content-type"] in {b"application/json", b"application/problem+json"}
     for path in (f"/v1/providers/{odd}/x/breaker", f"/v1/providers/nobody/{odd}/breaker"):
         json = [(b"host", b"localhost"), (b"content-type", b"application/json")]

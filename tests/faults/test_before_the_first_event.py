@@ -125,8 +125,8 @@ async def test_an_operators_mistake_does_not_hide_an_outage_r1(upstream: str, tm
         ("wrong-type", 502, "provider_bad_response", 3),
         ("gzip", 502, "provider_bad_response", 3),
         ("huge-line", 502, "provider_bad_response", 3),
-        ("400", 400, "provider_rejected_request", 1),
-        ("refused", 400, "provider_rejected_request", 1),
+        ("400", 400, "context_length_exceeded", 1),
+        ("refused", 400, "content_filter", 1),
         ("401", 502, "provider_authentication", 1),
     ],
 )
@@ -147,7 +147,7 @@ async def test_a_refusal_of_the_content_goes_to_nobody_else_r1(upstream: str, tm
     first, second = "content--refused", "content--ok"
     async with bench(upstream, tmp_path, first, second) as one:
         got = await one.ask()
-        assert (got.status, got.error and got.error["code"]) == (400, "provider_rejected_request")
+        assert (got.status, got.error and got.error["code"]) == (400, "content_filter")
         assert await one.calls(first, second) == [1, 0]
 
 

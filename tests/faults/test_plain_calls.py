@@ -73,7 +73,7 @@ async def test_a_plain_call_gets_the_whole_answer_all_the_same_r1_r6(
     [
         ("429-bare", 429, "provider_rate_limited", 3),
         ("silent", 504, "provider_timeout", 1),
-        ("400", 400, "provider_rejected_request", 1),
+        ("400", 400, "context_length_exceeded", 1),
         ("cut-40", 502, "upstream_truncated", 2),
         ("no-finish", 502, "upstream_truncated", 2),
         ("stall-20", 504, "provider_timeout", 1),

@@ -58,7 +58,7 @@ async def test_garbage_is_hung_up_on_early_on_each_attempt(upstream: str, tmp_pa
     [
         ("429", 429, "provider_rate_limited", 3, 1.0),
         ("503", 502, "provider_unavailable", 3, 2.0),
-        ("404", 404, "provider_model_not_found", 1, 0.0),
+        ("404", 404, "model_not_found", 1, 0.0),
     ],
 )
 async def test_alone_it_is_asked_no_sooner_than_it_said_r1(
