@@ -58,7 +58,15 @@ def test_the_service_is_measured_with_everything_on() -> None:
 
 
 def attack_row(**changes: Any) -> dict[str, Any]:
-    row = {"row": "44", "name": "a head", "free": True, "outcome": "431", "added_mib": 0.1, "quiet_ms": 3.0}
+    row = {
+        "row": "44",
+        "name": "a head",
+        "due": "431",
+        "most_mib": 4.0,
+        "outcome": "431",
+        "added_mib": 0.1,
+        "quiet_ms": 3.0,
+    }
     felt = {"p50_ms": 1.0, "p99_ms": 2.0, "max_ms": 5.0, "unserved": 0, "afterwards": "200, 200"}
     return {**row, **felt, "expected": "200, 200", **changes}
 
@@ -69,9 +77,10 @@ def test_an_attack_is_bad_if_it_is_felt_or_kept(tmp_path: Path) -> None:
         {"unserved": 1},
         {"added_mib": 4.1},
         {"afterwards": "TimeoutError, 200"},
+        {"outcome": "nothing"},
     ]
-    assert [attack_report.is_bad(attack_row(**changes)) for changes in bad] == [True] * 4
-    good: list[dict[str, Any]] = [{}, {"max_ms": 52.0}, {"added_mib": 60.0, "free": False}]
+    assert [attack_report.is_bad(attack_row(**changes)) for changes in bad] == [True] * 5
+    good: list[dict[str, Any]] = [{}, {"max_ms": 52.0}, {"added_mib": 60.0, "most_mib": None}]
     assert not any(attack_report.is_bad(attack_row(**changes)) for changes in good)
     run = {
         "command": "x",

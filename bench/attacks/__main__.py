@@ -11,6 +11,7 @@ checkout.
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -44,7 +45,8 @@ def measured(attack: Attack, program: Program) -> dict[str, Any]:
     return {
         "row": attack.row,
         "name": attack.name,
-        "free": attack.free,
+        "due": attack.due,
+        "most_mib": None if attack.most_mib == math.inf else attack.most_mib,
         "outcome": outcome,
         "added_mib": round(added / MIB, 1),
         "quiet_ms": quantile(target.delays["quiet"], 1.0),
@@ -76,7 +78,7 @@ def main() -> int:
         began = time.monotonic()
         row = measured(attack, program)
         rows.append(row)
-        verdict = f"{'felt' if is_bad(row) else 'ok'} in {time.monotonic() - began:.0f} s"
+        verdict = f"{'BAD' if is_bad(row) else 'ok'} in {time.monotonic() - began:.0f} s"
         others = f"others p99 {row['p99_ms']:.0f} ms, max {row['max_ms']:.0f} ms, {row['unserved']} unserved"
         print(f"{verdict}: {row['outcome']}; + {row['added_mib']} MiB; {others}; {row['afterwards']}", flush=True)
     git = ["git", "-C", str(program.folder), "rev-parse", "--short", "HEAD"]

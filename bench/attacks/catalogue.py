@@ -1,6 +1,7 @@
 """The attacks, in the order of BAD_INPUT's rows 42 to 50."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,11 @@ GET = b"GET /livez HTTP/1.1\r\n"
 CHUNKED = CHAT + b"Transfer-Encoding: chunked\r\n\r\n"
 BODY = b'{"model":"demo","stream":true,"messages":[{"role":"user","content":"hi"}]}'
 WHOLE = CHAT + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+FREE_MIB = 4.0
+ONE_CALLER_MIB = 64.0
+"""What all bodies of one caller may take while they are being read (G5)."""
+A_BODY_MIB = math.inf
+"""What a body of legal size may take, once it is read, is not bounded here."""
 MANY = {"RATE_LIMIT_ENABLED": "false", "STREAM_MAX_CONCURRENT_PER_CALLER": "1000"}
 """One caller may do so much that only its input is in the way."""
 SLOW_SECONDS = 13.0
@@ -35,13 +41,14 @@ SLOW_SECONDS = 13.0
 
 @dataclass(frozen=True)
 class Attack:
-    """`run` attacks a port and says how it was received. `free`: nothing of it needs a key, so that no more than 4 MiB
-    may be kept of it."""
+    """`run` attacks a port and says how it was received: that has to begin with `due`. No more than `most_mib` may be
+    kept of it: 4 MiB where nothing of it needs a key."""
 
     name: str
     row: str
     run: Callable[[int], str]
-    free: bool = True
+    due: str = ""
+    most_mib: float = FREE_MIB
     keyed: bool = False
     redis: bool = False
     environ: dict[str, str] = field(default_factory=dict)
@@ -55,51 +62,67 @@ def attacks() -> list[Attack]:
             "a stream and a second request on one connection, then a close, 200 at once",
             "42",
             _pipelined,
-            free=False,
+            most_mib=A_BODY_MIB,
             redis=True,
         ),
-        Attack("17 MB bodies, declared, 6 x", "43", partial(_large_bodies, chunked=False)),
-        Attack("17 MB bodies, in chunks, 6 x", "43", partial(_large_bodies, chunked=True)),
-        Attack("a head of 300 MB", "44", partial(one_flood, head=GET + HOST + b"X: ", pieces=repeated(b"a", 300 * MB))),
-        Attack("a head of 3 MB, 100 x at once", "44", _many_heads),
-        Attack("59 MB of small headers", "44", partial(one_flood, head=GET, pieces=repeated(b"X: a\r\n", 59 * MB))),
-        Attack("a URL of 100 MB", "44", partial(one_flood, head=b"GET /", pieces=repeated(b"a", 100 * MB))),
-        Attack("a header name of 60 MB", "44", partial(one_flood, head=GET, pieces=repeated(b"X", 60 * MB))),
+        Attack("17 MB bodies, declared, 6 x", "43", partial(_large_bodies, chunked=False), "6 x 413"),
+        Attack("17 MB bodies, in chunks, 6 x", "43", partial(_large_bodies, chunked=True), "6 x 413"),
+        Attack(
+            "a head of 300 MB",
+            "44",
+            partial(one_flood, head=GET + HOST + b"X: ", pieces=repeated(b"a", 300 * MB)),
+            "431",
+        ),
+        Attack("a head of 3 MB, 100 x at once", "44", _many_heads, "100 x 431"),
+        Attack(
+            "59 MB of small headers", "44", partial(one_flood, head=GET, pieces=repeated(b"X: a\r\n", 59 * MB)), "431"
+        ),
+        Attack("a URL of 100 MB", "44", partial(one_flood, head=b"GET /", pieces=repeated(b"a", 100 * MB)), "414"),
+        Attack("a header name of 60 MB", "44", partial(one_flood, head=GET, pieces=repeated(b"X", 60 * MB)), "431"),
         Attack(
             "a trailer of 100 MB",
             "44",
             partial(one_flood, head=CHUNKED + b"2\r\n{}\r\n0\r\nX: ", pieces=repeated(b"a", 100 * MB)),
+            "400",
         ),
         Attack(
             "one chunk extension of 60 MB",
             "44",
             partial(one_flood, head=CHUNKED + b"2;", pieces=repeated(b"a", 60 * MB)),
+            "400",
         ),
         Attack(
             "60 MB of chunk extensions",
             "44",
             partial(one_flood, head=CHUNKED, pieces=repeated(b"1;" + b"a" * 1_000 + b"\r\n \r\n", 60 * MB)),
+            "400",
         ),
         Attack(
             "15 MB in chunks of one byte",
             "44",
             partial(one_flood, head=CHUNKED, pieces=repeated(b"1\r\n \r\n", 90 * MB)),
-            free=False,
+            most_mib=A_BODY_MIB,
         ),
-        Attack("silent sockets, 300 at 256 files", "45", partial(_slow, 300, b"", b""), files=256),
-        Attack("dripped heads, 100", "45", partial(_slow, 100, GET + HOST, b"X: a\r\n")),
-        Attack("dripped bodies, 100", "45", partial(_slow, 100, CHAT + b"Content-Length: 99999\r\n\r\n[", b" ")),
+        Attack("silent sockets, 300 at 256 files", "45", partial(_slow, 300, b"", b""), "300 of 300", files=256),
+        Attack("dripped heads, 100", "45", partial(_slow, 100, GET + HOST, b"X: a\r\n"), "100 of 100"),
+        Attack(
+            "dripped bodies, 100",
+            "45",
+            partial(_slow, 100, CHAT + b"Content-Length: 99999\r\n\r\n[", b" "),
+            "100 of 100",
+        ),
         Attack(
             "dripped bodies behind a 401, 100",
             "45",
             partial(_slow, 100, CHAT + b"Content-Length: 99999\r\n\r\n[", b" "),
+            "100 of 100",
             keyed=True,
         ),
-        Attack("30 bodies of 15.5 MB, unfinished, one key", "49", _unfinished, keyed=True, free=False),
+        Attack("30 bodies of 15.5 MB, unfinished, one key", "49", _unfinished, keyed=True, most_mib=ONE_CALLER_MIB),
         Attack("1,000 connections reset amid a request", "reset", _reset_storm),
     ]
     return found + [
-        Attack(name, "48", partial(_shape, body), free=False, environ=MANY) for name, body in shapes().items()
+        Attack(name, "48", partial(_shape, body), most_mib=A_BODY_MIB, environ=MANY) for name, body in shapes().items()
     ]
 
 

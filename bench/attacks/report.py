@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
-FREE_MIB = 4.0
 OTHERS_MS = 50.0
 
 
@@ -16,10 +15,11 @@ def quantile(delays: list[float], share: float) -> float:
 
 
 def is_bad(row: Row) -> bool:
-    """Whether the attack was felt: others waited for longer than 50 ms of what they wait anyway, or got no answer; or
-    input without a key was kept."""
+    """Whether others waited for more than 50 ms above what they wait anyway, or got no answer; or more was kept than
+    may be; or the attack was received, or has left the process, otherwise than is due."""
     felt = row["max_ms"] - row["quiet_ms"] > OTHERS_MS or row["unserved"] > 0
-    return bool(felt or (row["free"] and row["added_mib"] > FREE_MIB) or row["afterwards"] != row["expected"])
+    kept = row["most_mib"] is not None and row["added_mib"] > row["most_mib"]
+    return bool(felt or kept or row["afterwards"] != row["expected"] or not row["outcome"].startswith(row["due"]))
 
 
 def write(folder: Path, run: dict[str, Any], before: dict[str, Any] | None) -> None:
@@ -42,8 +42,9 @@ def markdown(run: dict[str, Any], before: dict[str, Any] | None) -> str:
         "Each attack on a fresh process, from one address; from another, `GET /livez` each 20 ms on a new connection:",
         "how long after its moment it is answered. Quiet is the longest delay of the second before the attack: what",
         "the machine does anyway. Added is the most that was resident above what was before. Afterwards: the status of",
-        "a request, and of readiness. Bold: felt (over 50 ms above quiet, or unserved), or above 4 MiB of input that",
-        "needs no key, or not the same service afterwards.",
+        "a request, and of readiness. Bold: felt (over 50 ms above quiet, or unserved), or more kept than may be",
+        "(4 MiB of input without a key, 64 MiB of one caller), or not received as is due, or not the same service",
+        "afterwards.",
         "",
         head.replace("| added", "| before: received with, MiB, max ms | added") if earlier else head,
         "|---" * (8 if earlier else 7) + "|",

@@ -16,7 +16,7 @@ def shapes() -> dict[str, bytes]:
     deep = b"[" * 8 * MB + b"]" * 8 * MB
     return {
         "4,000,000 empty lists": _listed(b"x", b"[]", 4_000_000),
-        "2,000,000 empty objects in objects": _listed(b"x", b'{"a":{}}', 1_700_000),
+        "1,700,000 empty objects in objects": _listed(b"x", b'{"a":{}}', 1_700_000),
         "400,000 content parts": b'{"model":"demo/instant","messages":[{"role":"user","content":[%b]}]}' % parts,
         "400,000 messages": b'{"model":"demo/instant","messages":[%b]}'
         % b",".join([b'{"role":"user","content":"a"}'] * 400_000),
