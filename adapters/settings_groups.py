@@ -3,9 +3,10 @@
 `[stream] idle_timeout` in headgate.toml is STREAM_IDLE_TIMEOUT in the environment: the group's prefix, then the key.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, ClassVar, get_args
@@ -232,7 +233,7 @@ class BreakerSettings(Table):
     @property
     def operator_tenants(self) -> frozenset[str]:
         """The operators' tenants."""
-        return frozenset(name.strip() for name in (self.operators or "").split(",") if name.strip())
+        return frozenset(_listed(self.operators or ""))
 
 
 class RetrySettings(Table):
@@ -262,7 +263,29 @@ def _networks(text: str) -> str:
 
 
 def _parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(ip_network(part) for part in _listed(text))
+
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
+
+
+def _hosts(text: str) -> str:
+    """Checks a list of names and addresses, or `*`; those of `AccessSettings.host_names` are made of it."""
+    if not all(name == "*" or _HOST.fullmatch(name) or _is_ipv6(name) for name in _listed(text)):
+        raise PydanticCustomError("hosts", "not a list of host names")
+    return text
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        IPv6Address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+    except ValueError:
+        return False
+    return True
 
 
 class AccessSettings(Table):
@@ -281,6 +304,21 @@ class AccessSettings(Table):
         AfterValidator(lambda text: text and _networks(text)),
         Field(max_length=4096, description="addresses or networks whose X-Forwarded-For counts, as 10.0.0.0/8,::1"),
     ] = None
+
+    allowed_hosts: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _hosts(text)),
+        Field(
+            max_length=4096,
+            description="names without ports, beside those of loopback, that are answered while there are no keys, "
+            "as headgate.example,10.0.0.5; *: any",
+        ),
+    ] = None
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The allowed hosts."""
+        return tuple(_listed(self.allowed_hosts or ""))
 
     @property
     def keys_path(self) -> Path:

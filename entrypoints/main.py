@@ -13,6 +13,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.context import RequestContexts
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import ErrorResponses
+from entrypoints.http.keyless_access import AllowedHosts, KeylessAccess
 from entrypoints.http.providers_routes import Operators, providers_router
 from entrypoints.http.sse import OpenStreams
 from entrypoints.lifecycle import running
@@ -67,12 +68,14 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
             finally:
                 await refreshing.aclose()  # before the client that it reads with
 
+    anonymous_anywhere = allow_anonymous or settings.access.allow_anonymous
+    hosts = AllowedHosts(settings.access.host_names, any_address=anonymous_anywhere)
     contexts = RequestContexts(
         container.callers(),
         container.tracker(),
         max_grace=settings.stream.max_grace,
         proxies=settings.access.proxies,
-        anonymous_anywhere=allow_anonymous or settings.access.allow_anonymous,
+        anonymous_anywhere=anonymous_anywhere,
     )
     app = create_app(
         container.stream_service(),
@@ -90,5 +93,6 @@ def build_app(container: Container, *, allow_anonymous: bool = False) -> tuple[F
             container.llm_providers().keys(),
             settings.routed,
         ),
+        KeylessAccess(container.callers(), hosts).refusal,
     )
     return app, streams

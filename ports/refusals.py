@@ -31,6 +31,8 @@ SERVER_CODES = frozenset(
     }
 )
 """The codes of refusals for which there is no error class: the framework's and those of the HTTP protocol."""
+STREAM_CODES = frozenset({"cancelled", "producer_lost"})
+"""The codes of streams that ended before their first event, by no error."""
 
 
 class Refusals(Protocol):
@@ -40,7 +42,7 @@ class Refusals(Protocol):
     def refuse(self, door: str, code: str, status: int | None = None) -> None:
         """Counts and logs one refusal; returns at once and never raises.
 
-        `door` is the value of a `Door`; `code` that of an error class or one of SERVER_CODES; anything else is told as
-        `other`. `status` is what the client gets. The thread id of the log line is that of the running request, if
-        there is one.
+        `door` is the value of a `Door`; `code` that of an error class, or one of SERVER_CODES and STREAM_CODES; any
+        other is told as `other`. `status` is what the client gets. The thread id of the log line is that of the running
+        request, if there is one.
         """

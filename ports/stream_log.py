@@ -81,7 +81,8 @@ class StreamLog(Protocol):
         together. A terminal event (only ever the last) closes the stream in the same step. Events are copied; an
         `Answer`, which nobody changes, may be kept as it is.
 
-        Raises `StreamLogFullError`, if the events do not fit (a terminal event always fits), and
+        Raises `StreamLogFullError`, if the events do not fit (a terminal event always fits), an `AnswerTooLongError` if
+        they never can, and
         `StreamNotResumableError` if the stream is closed or no longer the lease's, as far as is known by then.
         """
 

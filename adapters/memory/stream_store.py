@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from adapters.memory.stream import MemoryStream
 from domain.delta import Shape
-from domain.errors import StreamLogFullError
+from domain.errors import AnswerTooLongError, StreamLogFullError
 from domain.events import Answer, Events
 from domain.model import Event
 from domain.weight import EVENT_OVERHEAD, weight
@@ -31,7 +31,7 @@ class StreamStore(Generic[Kept]):
         self._clock = clock
         self._retention = retention
         self._max_bytes = max_bytes
-        self._max_stream_bytes = max_stream_bytes
+        self._max_stream_bytes = min(max_stream_bytes, max_bytes)
         self._bytes = 0
         self._streams: dict[str, Kept] = {}
         self.find: Callable[[str], Kept | None] = self._streams.get
@@ -66,7 +66,8 @@ class StreamStore(Generic[Kept]):
             self._by_key[stream.key] = stream
 
     def reserve(self, stream: Kept, events: Events[Event]) -> None:
-        """Counts what these events take. Raises `StreamLogFullError`, and then nothing is counted."""
+        """Counts what these events take. Raises `AnswerTooLongError` where they are too much for one stream, and
+        `StreamLogFullError` where they are for all; then nothing is counted."""
         kinds, known = events.kinds, stream.shape
         if len(kinds) == 1 and kinds[0] is known:  # the path of each event
             size = EVENT_OVERHEAD + len(events.texts[0])
@@ -75,8 +76,8 @@ class StreamStore(Generic[Kept]):
             if not size:
                 return
         if stream.size + size > self._max_stream_bytes:
-            raise StreamLogFullError(
-                "The stream is longer than it may be.", details={"max_stream_bytes": self._max_stream_bytes}
+            raise AnswerTooLongError(
+                "The answer is longer than it may be.", details={"max_stream_bytes": self._max_stream_bytes}
             )
         if self._bytes + size > self._max_bytes:
             self._make_room(size)

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Counter
 from adapters.observability.logging import get_logger
 from adapters.observability.metrics import CODES, OTHER
 from ports.clock import Clock
-from ports.refusals import SERVER_CODES, Door, Refusals
+from ports.refusals import SERVER_CODES, STREAM_CODES, Door, Refusals
 
 LINES_A_SECOND = 10
 """For each code."""
-KNOWN_CODES = CODES | SERVER_CODES
+KNOWN_CODES = CODES | SERVER_CODES | STREAM_CODES
 KNOWN_DOORS = frozenset(door.value for door in Door)
 
 

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from adapters.providers.attempt import Attempt
-from domain.errors import ProviderResponseError
+from domain.errors import ProviderAnswerTooLargeError, ProviderResponseError
 
 MAX_LINE_BYTES = 1 << 20
 MAX_STREAM_BYTES = 16 << 20
@@ -45,12 +45,12 @@ class EventStreamParser:
     def feed(self, chunk: bytes) -> tuple[list[ServerSentEvent], list[bytes]]:
         """The events that end in this chunk: first those that were read by lines, then the data of plain messages.
 
-        A block without its blank line is never dispatched. Raises `ProviderResponseError` above 1 MiB a line or 16 MiB
-        a stream.
+        A block without its blank line is never dispatched. Raises `ProviderResponseError` above 1 MiB a line,
+        `ProviderAnswerTooLargeError` above 16 MiB a stream.
         """
         self._seen += len(chunk)
         if self._seen > MAX_STREAM_BYTES:
-            raise self._attempt.error(ProviderResponseError, "The answer is larger than it may be.")
+            raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
         if not self._started:
             chunk = self._skip_bom(chunk)
         events: list[ServerSentEvent] = []

@@ -16,7 +16,12 @@ from adapters.providers.delta_feed import DeltaFeed, EventReader
 from adapters.providers.event_stream import MAX_STREAM_BYTES
 from adapters.providers.upstream import UpstreamResponse
 from domain.delta import Delta
-from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
+from domain.errors import (
+    ProviderAnswerTooLargeError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderResponseError,
+)
 from ports.provider import Delivery
 
 T = TypeVar("T")
@@ -139,7 +144,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         while data := await self._response.read():
             body += data
             if len(body) > MAX_STREAM_BYTES:
-                raise self._attempt.error(ProviderResponseError, "The answer is larger than it may be.")
+                raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
         return bytes(body)
 
     async def _read(self) -> bytes:

@@ -14,6 +14,7 @@ SSEBaseError
         NoConnectionLeftError
         ProviderTruncatedError
         ProviderResponseError
+            ProviderAnswerTooLargeError
         ProviderUnavailableError
         ProviderRateLimitedError
         ProviderAuthenticationError
@@ -28,6 +29,7 @@ SSEBaseError
         StreamNotResumableError
         ReaderDefectError
         StreamLogFullError
+            AnswerTooLongError
         StreamLogUnavailableError
         ServerDrainingError
     RequestValidationError
@@ -40,6 +42,8 @@ SSEBaseError
         MissingParameterError
         UnknownParameterError
         ForbiddenParameterError
+        MisdirectedRequestError
+        ForbiddenOriginError
         InvalidEventIdError
         InvalidHeaderError
         ModelNotFoundError
@@ -59,6 +63,7 @@ from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     NoConnectionLeftError,
+    ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -75,6 +80,7 @@ from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, 
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
     ReaderDefectError,
+    AnswerTooLongError,
     ServerDrainingError,
     StreamingError,
     StreamLogFullError,
@@ -84,6 +90,7 @@ from domain.errors.streaming import (
 )
 from domain.errors.validation import (
     AuthenticationError,
+    ForbiddenOriginError,
     ForbiddenParameterError,
     InvalidApiKeyError,
     InvalidEncodingError,
@@ -92,6 +99,7 @@ from domain.errors.validation import (
     InvalidJsonError,
     InvalidTypeError,
     JsonTooDeepError,
+    MisdirectedRequestError,
     MissingApiKeyError,
     MissingParameterError,
     ModelNotFoundError,
@@ -105,6 +113,7 @@ from domain.errors.validation import (
 )
 
 __all__ = [
+    "AnswerTooLongError",
     "AuthenticationError",
     "CacheConnectionError",
     "CacheError",
@@ -113,6 +122,7 @@ __all__ = [
     "DeliveryFailedError",
     "ExecutionNotFoundError",
     "ExecutionTrackerError",
+    "ForbiddenOriginError",
     "ForbiddenParameterError",
     "InvalidApiKeyError",
     "InvalidEncodingError",
@@ -121,11 +131,13 @@ __all__ = [
     "InvalidJsonError",
     "InvalidTypeError",
     "JsonTooDeepError",
+    "MisdirectedRequestError",
     "MissingApiKeyError",
     "MissingParameterError",
     "ModelNotFoundError",
     "NoConnectionLeftError",
     "NumberOutOfRangeError",
+    "ProviderAnswerTooLargeError",
     "ProviderAuthenticationError",
     "ProviderConnectionError",
     "ProviderError",

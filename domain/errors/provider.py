@@ -40,6 +40,13 @@ class ProviderResponseError(ProviderError):
     code = "provider_bad_response"
 
 
+class ProviderAnswerTooLargeError(ProviderResponseError):
+    """The answer is above its bound. Another try would be as long, and paid for again."""
+
+    code = "provider_answer_too_large"
+    retryable = False
+
+
 class ProviderUnavailableError(ProviderError):
     """The provider answered 5xx, or an error object in its stream."""
 

@@ -30,10 +30,17 @@ class ReaderDefectError(StreamingError):
 
 
 class StreamLogFullError(StreamingError):
-    """The log is at its bound and nothing in it may be dropped."""
+    """The log is at its bound and nothing in it may be dropped now."""
 
     code = "stream_log_full"
     retryable = True
+
+
+class AnswerTooLongError(StreamLogFullError):
+    """The answer is longer than a stream may be, however much room there is. Another try would be as long."""
+
+    code = "answer_too_long"
+    retryable = False
 
 
 class StreamLogUnavailableError(StreamingError):

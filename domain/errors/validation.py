@@ -104,6 +104,18 @@ class UnsupportedEncodingError(RequestValidationError):
     code = "unsupported_encoding"
 
 
+class MisdirectedRequestError(RequestValidationError):
+    """The request names a host that is not this service's."""
+
+    code = "misdirected_request"
+
+
+class ForbiddenOriginError(RequestValidationError):
+    """A web page of another origin asked for a change."""
+
+    code = "forbidden_origin"
+
+
 class AuthenticationError(RequestValidationError):
     """No caller could be made of what was presented."""
 

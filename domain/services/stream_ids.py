@@ -5,14 +5,14 @@ in it is readable; it is not a credential: to read a stream one must be its owne
 """
 
 import hmac
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 
 PREFIX = "s_"
 _NONCE, _MAC = 10, 8
-_LENGTH = len(PREFIX) + (_NONCE + _MAC) * 4 // 3
-
+_ID = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{(_NONCE + _MAC) * 4 // 3}}}")
 
 MAX_KEYS = 4
 """How many secrets are remembered: the fleet's, and those under which ids were made before it was known."""
@@ -36,12 +36,10 @@ class StreamIds:
 
     def belongs(self, stream_id: str, owner: str) -> bool:
         """Whether this is an id that was once made for `owner`. False for anything else, whatever it is."""
-        if len(stream_id) != _LENGTH or not stream_id.startswith(PREFIX) or not stream_id.isascii():
+        if not _ID.fullmatch(stream_id):  # what is no base64 would raise, or be passed over
             return False
         raw = urlsafe_b64decode(stream_id[len(PREFIX) :])
-        return len(raw) == _NONCE + _MAC and any(
-            hmac.compare_digest(raw[_NONCE:], _mac(key, raw[:_NONCE], owner)) for key in self._keys
-        )
+        return any(hmac.compare_digest(raw[_NONCE:], _mac(key, raw[:_NONCE], owner)) for key in self._keys)
 
 
 def _key(secret: bytes) -> bytes:

@@ -56,13 +56,13 @@ class Attachment:
     verdict: Verdict | None = None
     on_close: Callable[[], None] | None = None
     defects: Defects = LOGGED_DEFECTS
+    answering: str | None = None
+    """The target, for an attachment without a generation."""
 
     @property
     def target(self) -> str | None:
         """Who answers, once the first event is there, if the answer is made in this process (R7)."""
-        if self.generation is None or self.generation.progress.first_event_at is None:
-            return None
-        return self.generation.progress.target
+        return self.answering if self.generation is None else _target(self.generation)
 
     def release(self) -> None:
         """Lets the work go on without this reader, to its end: nobody has left, since nobody has come yet."""
@@ -175,8 +175,11 @@ class StreamService:
         # From here on the record is the generation's.
         return await self._follow(begun.info, context, begun.job.cache, begun, verdict)
 
-    async def attach(self, stream_id: str, caller: Caller, after: Position | None = None) -> Attachment:
-        """Follows a stream from `after`, or from its beginning.
+    async def attach(
+        self, stream_id: str, caller: Caller, after: Position | None = None, *, reads: bool = True
+    ) -> Attachment:
+        """Follows a stream from `after`, or from its beginning. Who only looks, and `reads` nothing, is not counted as
+        a reader: the work neither goes on for it nor ends when it leaves.
 
         Raises `StreamNotFoundError` if it is not this caller's or never was, `StreamNotResumableError` if it is gone,
         `StreamLogUnavailableError` if that cannot be told now.
@@ -186,6 +189,8 @@ class StreamService:
         if reader is None:
             raise StreamNotResumableError("This stream is no longer kept.")
         generation = self._generations.get(stream_id)
+        if generation is not None and not reads:
+            return Attachment(reader, reader.info, CacheStatus.BYPASS, None, answering=_target(generation))
         if generation is not None:
             generation.attach(0.0)
         return Attachment(reader, reader.info, CacheStatus.BYPASS, generation, defects=self._defects)
@@ -343,6 +348,10 @@ class StreamService:
                     stages=self._tracker.stage_seconds(context.thread_id),
                 )
             )
+
+
+def _target(generation: Generation) -> str | None:
+    return None if generation.progress.first_event_at is None else generation.progress.target
 
 
 def refusal(error: BaseException) -> Outcome:

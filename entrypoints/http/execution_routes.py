@@ -13,11 +13,13 @@ def execution_router(tracker: ExecutionTracker, contexts: RequestContexts) -> AP
     """The routes, bound to the tracker. A thread shows itself to its own caller only."""
     router = APIRouter(tags=["Execution"])
 
+    @router.head("/v1/threads/{thread_id}/execution", include_in_schema=False)
     @router.get("/v1/threads/{thread_id}/execution", summary="The stages of one request")
     async def execution(request: Request, thread_id: str) -> Response:
         summary = tracker.get_execution_summary(thread_id, contexts.caller(request).tenant)
         return Response(json_text.dumps(asdict(summary)), media_type="application/json")
 
+    @router.head("/v1/stages", include_in_schema=False)
     @router.get("/v1/stages", summary="Durations of all stages, with percentiles")
     async def statistics(request: Request) -> Response:
         contexts.caller(request)

@@ -19,10 +19,12 @@ def health_router(
     after the work, and the process is about to end itself (G8)."""
     router = APIRouter(tags=["Health"])
 
+    @router.head("/livez", include_in_schema=False)
     @router.get("/livez", summary="Is the process alive")
     async def live() -> Response:
         return Response('{"status":"ok"}', media_type="application/json")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Does it take new work")
     async def ready() -> Response:
         # First of all: it is looked at in nothing but itself, and it is why the process drains.

@@ -10,6 +10,7 @@ def metrics_router(metrics: Callable[[], tuple[bytes, str]]) -> APIRouter:
     router = APIRouter(tags=["Health"])
 
     # Not async, so that it runs in a thread: some thousand series take tens of milliseconds, and streams go on.
+    @router.head("/metrics", include_in_schema=False)
     @router.get("/metrics", summary="Metrics in Prometheus' text format")
     def scrape() -> Response:
         body, content_type = metrics()

@@ -1,6 +1,8 @@
 """The native door: start a stream, follow or resume one, cancel one."""
 
 import random
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,12 +14,13 @@ from domain.errors import (
     StreamLogUnavailableError,
     StreamNotResumableError,
 )
-from domain.model import Failed, Position
+from domain.model import Failed, Position, StreamInfo
 from domain.services.generations import failed
-from domain.services.streams import Attachment, StreamService
+from domain.services.streams import StreamService
 from entrypoints.http.context import RequestContexts, headers_of, read_body, thread_id
 from entrypoints.http.edge import Edge
-from entrypoints.http.sse import RETRY_MS, Encoder, StreamResponse
+from entrypoints.http.headers import target_header
+from entrypoints.http.sse import RETRY_MS, Encoder, StreamResponse, stock_headers
 from entrypoints.wire import json_text
 from entrypoints.wire.native import (
     GONE_EPOCH,
@@ -57,12 +60,13 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         headers["Content-Location"] = location
         return StreamResponse(edge.streams, attachment, NativeEncoder(attachment.info), headers, error=error)
 
+    @router.head("/v1/streams/{stream_id}", include_in_schema=False)
     @router.get("/v1/streams/{stream_id}", summary="Follow or resume a stream")
     async def follow(request: Request, stream_id: str) -> Response:
         caller, thread = contexts.caller(request), thread_id(request)
-        position = _position(request)
+        position, encoder, reads = _position(request), _encoder(request), request.method != "HEAD"
         try:
-            attachment = await service.attach(stream_id, caller, position)
+            attachment = await service.attach(stream_id, caller, position, reads=reads)
         except StreamNotResumableError as gone:
             # An EventSource that comes back after it was told must be stopped, and only 204 stops it (S4, S5).
             if position is not None and position.epoch == GONE_EPOCH:
@@ -82,13 +86,12 @@ def native_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         if attachment.reader.ended:
             attachment.close()
             return Response(status_code=204)
-        try:
-            encoder = _encoder(request, attachment)
-        except RequestValidationError:
+        headers = edge.headers(attachment, thread)
+        if not reads:
             attachment.close()
-            raise
+            return _head(headers | target_header(attachment, None), NativeEncoder.media_type)
         preamble = reset_block() if attachment.reader.reset else b""
-        return StreamResponse(edge.streams, attachment, encoder, edge.headers(attachment, thread), preamble=preamble)
+        return StreamResponse(edge.streams, attachment, encoder(attachment.info), headers, preamble=preamble)
 
     @router.delete("/v1/streams/{stream_id}", status_code=204, summary="Cancel a stream; idempotent")
     async def cancel(request: Request, stream_id: str) -> Response:
@@ -114,10 +117,19 @@ def _position(request: Request) -> Position | None:
     return position
 
 
-def _encoder(request: Request, attachment: Attachment) -> Encoder:
+def _encoder(request: Request) -> Callable[[StreamInfo], Encoder]:
+    """What makes the encoder that is asked for. Raises `RequestValidationError`."""
     dialect = request.query_params.get("dialect", Dialect.NATIVE)
     if dialect == Dialect.NATIVE:
-        return NativeEncoder(attachment.info)
+        return NativeEncoder
     if dialect == Dialect.OPENAI:
-        return OpenAIEncoder(attachment.info, include_usage=request.query_params.get("include_usage") == "true")
+        return partial(OpenAIEncoder, include_usage=request.query_params.get("include_usage") == "true")
     raise RequestValidationError.at("dialect", "Must be `native` or `openai`.")
+
+
+def _head(headers: Mapping[str, str], media_type: str) -> Response:
+    """The head that a stream's response would have."""
+    response = Response()
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    response.raw_headers = own + stock_headers(media_type)  # no length: that of a stream is not known
+    return response

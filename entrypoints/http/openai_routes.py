@@ -45,6 +45,7 @@ def openai_router(service: StreamService, contexts: RequestContexts, edge: Edge)
         encoder = OpenAIEncoder(attachment.info, include_usage=call.include_usage, written=written)
         return StreamResponse(edge.streams, attachment, encoder, headers, error=error)
 
+    @router.head("/v1/models", include_in_schema=False)
     @router.get("/v1/models", summary="The public model names")
     async def models(request: Request) -> Response:
         contexts.caller(request)

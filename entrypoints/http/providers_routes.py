@@ -40,6 +40,7 @@ def providers_router(
     """The routes. `targets` are those of the configured routes; others are shown while they are not closed."""
     router = APIRouter(tags=["Providers"])
 
+    @router.head("/v1/providers", include_in_schema=False)
     @router.get("/v1/providers", summary="All targets and their breakers")
     async def states(request: Request) -> Response:
         contexts.caller(request)

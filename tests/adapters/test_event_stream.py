@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import MAX_LINE_BYTES, MAX_STREAM_BYTES, EventStreamParser
-from domain.errors import ProviderResponseError
+from domain.errors import ProviderAnswerTooLargeError, ProviderResponseError
 from tests.adapters.fed import fed
 from tests.event_source import EventSourceClient
 
@@ -143,13 +143,14 @@ def test_a_line_above_1_mib_is_refused_in_one_chunk_and_in_many() -> None:
     assert len(parse(at_the_bound + b"\n\n")[0][1]) == MAX_LINE_BYTES - 6
 
 
-def test_a_stream_above_16_mib_is_refused() -> None:
+def test_a_stream_above_16_mib_is_refused_for_good_g11() -> None:
     block = b"data: " + b"x" * 1016 + b"\n\n"
     parser = EventStreamParser(ATTEMPT)
     for _ in range(MAX_STREAM_BYTES // len(block)):
         assert fed(parser, block)
-    with pytest.raises(ProviderResponseError):
+    with pytest.raises(ProviderAnswerTooLargeError) as caught:
         parser.feed(block)
+    assert not caught.value.retryable
 
 
 def test_time_is_linear_in_a_line_that_comes_in_small_chunks() -> None:

@@ -11,7 +11,7 @@ from adapters.memory.stream import MemoryReader, MemoryStream
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.stream_store import PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
 from domain.delta import Delta, ToolCallDelta
-from domain.errors import StreamLogFullError, StreamNotResumableError
+from domain.errors import AnswerTooLongError, StreamLogFullError, StreamNotResumableError
 from domain.events import columns
 from domain.model import Batch, Lease
 from domain.weight import weight
@@ -53,9 +53,12 @@ async def test_an_append_evicts_what_is_closed_and_then_is_full() -> None:
     assert await kept(log, "closed") == ["closed"]
     await append(log, lease, [Delta("y")])
     assert await kept(log, "closed") == []
-    with pytest.raises(StreamLogFullError) as caught:
+    with pytest.raises(AnswerTooLongError) as caught:  # G11: no stream is longer than the whole log
         await append(log, lease, [Delta("z" * ONE)])
-    assert caught.value.details == {"max_bytes": 3 * ONE}
+    assert (caught.value.retryable, caught.value.details) == (False, {"max_stream_bytes": 3 * ONE})
+    with pytest.raises(StreamLogFullError) as full:
+        await log.open(info("other"))
+    assert (full.value.retryable, full.value.details) == (True, {"max_bytes": 3 * ONE})
     await append(log, lease, [END])
     assert len(await read_to_end(await follow(log, stream_id="open"))) == 4
 

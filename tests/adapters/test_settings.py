@@ -66,6 +66,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("RETRY_MAX_DELAY", "60", "retry.max_delay", 60.0, 30.0),
     ("HEADGATE_KEYS_FILE", "k.json", "access.keys_file", "k.json", "headgate-keys.json"),
     ("HEADGATE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "access.trusted_proxies", "10.0.0.0/8, ::1", None),
+    ("HEADGATE_ALLOWED_HOSTS", "a.example, ::1", "access.allowed_hosts", "a.example, ::1", None),
 ]
 
 

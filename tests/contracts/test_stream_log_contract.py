@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from domain.delta import Delta
-from domain.errors import StreamLogFullError, StreamNotResumableError
+from domain.errors import AnswerTooLongError, StreamLogFullError, StreamNotResumableError
 from domain.events import Answer, columns
 from domain.model import Batch, Cancelled, Complete, Event, Failed, Lease, Position, Status, StatusState, StreamInfo
 from domain.weight import weight
@@ -209,7 +209,7 @@ async def test_a_stream_that_is_too_long_is_full_and_nothing_was_stored_of_what_
         lease = await log.open(info())
         await append(log, lease, deltas(1))
         for huge in (Delta("x" * 20_000), Delta(raw=b"x" * 20_000), Delta(reasoning="x" * 20_000)):
-            with pytest.raises(StreamLogFullError):
+            with pytest.raises(AnswerTooLongError):  # G11
                 await append(log, lease, [Delta("small"), huge])
         with pytest.raises(StreamLogFullError):
             await append(log, lease, [Status(StatusState.QUEUED, 1)] * 1_000)

@@ -6,6 +6,7 @@ from adapters.providers.demo_scripts import Script, text_pieces
 from domain import errors
 from domain.errors import (
     NoConnectionLeftError,
+    ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -30,6 +31,7 @@ COUNTS = {
     NoConnectionLeftError: False,
     ProviderTruncatedError: True,
     ProviderResponseError: True,
+    ProviderAnswerTooLargeError: False,
     ProviderAuthenticationError: False,
     ProviderRequestError: False,
     ProviderModelNotFoundError: False,

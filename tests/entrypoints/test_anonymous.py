@@ -19,7 +19,7 @@ from entrypoints.main import app
 async def main():
     for peer in ("127.0.0.1", "203.0.113.7"):
         transport = httpx.ASGITransport(app(), client=(peer, 5))
-        async with httpx.AsyncClient(transport=transport, base_url="http://headgate") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             print((await client.get("/v1/models")).status_code)
 asyncio.run(main())
 """
@@ -29,7 +29,7 @@ async def ask(
     container: Container, peer: str, headers: dict[str, str] | None = None, *, told: bool = False
 ) -> httpx.Response:
     transport = httpx.ASGITransport(build_app(container, allow_anonymous=told)[0], client=(peer, 5))
-    async with httpx.AsyncClient(transport=transport, base_url="http://headgate") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.get("/v1/models", headers=headers)
 
 
@@ -64,7 +64,7 @@ def test_the_factory_for_other_servers_keeps_to_it() -> None:
     for told, statuses in (("false", "200 401"), ("true", "200 200")):
         done = subprocess.run(
             [sys.executable, "-c", FACTORY],
-            env={"PATH": os.environ["PATH"], "HEADGATE_ALLOW_ANONYMOUS": told},
+            env={"PATH": os.environ["PATH"], "LOG_LEVEL": "warning", "HEADGATE_ALLOW_ANONYMOUS": told},
             capture_output=True,
             text=True,
             timeout=60,

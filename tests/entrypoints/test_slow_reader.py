@@ -34,7 +34,7 @@ def stalled_socket(service: Running, model: str, prompt: str) -> socket.socket:
     client.connect(("127.0.0.1", service.port))
     body = json.dumps({"model": f"demo/{model}", "prompt": prompt}).encode()
     client.sendall(
-        b"POST /v1/streams HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        b"POST /v1/streams HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
         % (len(body), body)
     )
     return client

@@ -17,7 +17,7 @@ BODY = json.dumps({"model": "openai/ok", "prompt": "hi"}).encode()
 async def flood(url: str, a_second: float, seconds: float, caller: str) -> Counter[str]:
     """Asks at that rate over kept connections, as far as the other side keeps up."""
     address, seen, start = urlsplit(url), Counter[str](), time.monotonic()
-    head = f"POST /v1/streams HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {caller}\r\n"
+    head = f"POST /v1/streams HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {caller}\r\n"
     request = (
         f"{head}Prefer: respond-async\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
         + BODY
