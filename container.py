@@ -48,7 +48,7 @@ from domain.fair_line import FairLine
 from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
-from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.attempts import Attempts
 from domain.services.breaker_state import BreakerPolicy
 from domain.services.callers import Callers
 from domain.services.circuit_breaker import CircuitBreakers
@@ -61,6 +61,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
+from domain.services.timeouts import StreamTimeouts, Timeouts
 from domain.tiers import ByTier
 from entrypoints.http.client_address import is_within
 from entrypoints.http.server.connections import Connections
@@ -87,7 +88,7 @@ L2_MAX_ENTRY_BYTES = 4 << 20
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
 PROBE_MARGIN = 5.0
-"""Seconds that the lease of a probe lasts longer than the call may (B3)."""
+"""Seconds that the lease of a probe lasts longer than the call may take to its first event (B3)."""
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
 
@@ -217,10 +218,27 @@ def _breaker_board(clock: Clock, client: RedisClient | None, defects: Defects) -
     return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock, defects)
 
 
+def _timeouts(settings: Settings) -> Timeouts:
+    """The group `stream` and the rows of `targets` call their limits alike."""
+    stream = settings.stream
+
+    def limits(own: Mapping[str, float]) -> StreamTimeouts:
+        return StreamTimeouts(
+            own.get("first_event_timeout", stream.first_event_timeout),
+            own.get("first_event_timeout_last", stream.first_event_timeout_last),
+            own.get("idle_timeout", stream.idle_timeout),
+            own.get("total_timeout", stream.total_timeout),
+        )
+
+    return Timeouts(limits({}), {target: limits(row) for target, row in settings.targets.items()})
+
+
 def _breakers(
-    settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
+    timeouts: Timeouts, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
 ) -> CircuitBreakers:
-    probe_seconds = settings.stream.first_event_timeout + PROBE_MARGIN
+    def probe_seconds(target: str) -> float:
+        return timeouts.of(target).longest_wait + PROBE_MARGIN
+
     breakers = CircuitBreakers(clock, board, policy, probe_seconds, defects=defects)
     if isinstance(board, RedisBreakerBoard):
         board.ask(breakers.vouches)
@@ -328,9 +346,10 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(random.Random),
         providers.Callable(capabilities_by, settings.provided.targets),
     )
+    timeouts = providers.Singleton(_timeouts, settings)
     breakers = providers.Singleton(
         _breakers,
-        settings,
+        timeouts,
         clock,
         breaker_board,
         providers.Factory(
@@ -349,12 +368,7 @@ class Container(containers.DeclarativeContainer):
         router,
         breakers,
         sweeper,
-        providers.Factory(
-            StreamTimeouts,
-            first_event=settings.provided.stream.first_event_timeout,
-            idle=settings.provided.stream.idle_timeout,
-            total=settings.provided.stream.total_timeout,
-        ),
+        timeouts,
         permits,
         defects,
     )

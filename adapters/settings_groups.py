@@ -188,10 +188,14 @@ class StreamSettings(Table):
         bool, Field(description="whether calls of a target wait for as many others as it answers well")
     ] = False
     first_event_timeout: Annotated[
-        float, Field(ge=TICK, le=3600, description="longest silence before the first event")
+        float,
+        Field(ge=TICK, le=3600, description="longest silence before the first event while another target could answer"),
     ] = 10.0
-    idle_timeout: Annotated[float, Field(ge=TICK, le=3600, description="longest silence between two events")] = 30.0
-    total_timeout: Annotated[float, Field(ge=TICK, le=DAY, description="longest time for a whole answer")] = 300.0
+    first_event_timeout_last: Annotated[
+        float, Field(ge=TICK, le=3600, description="longest silence before the first event while no other target could")
+    ] = 120.0
+    idle_timeout: Annotated[float, Field(ge=TICK, le=3600, description="longest silence between two events")] = 60.0
+    total_timeout: Annotated[float, Field(ge=TICK, le=DAY, description="longest time for a whole answer")] = 3600.0
     heartbeat_interval: Annotated[
         float, Field(ge=TICK, le=3600, description="pause between comments on a quiet stream")
     ] = 15.0

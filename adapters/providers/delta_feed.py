@@ -33,7 +33,7 @@ class DeltaFeed:
     """The deltas of one answer, in which so many `choices` are due. `template` is for dialects whose chunks repeat
     themselves, and in which an event that names its type is none of them."""
 
-    __slots__ = ("_parser", "_reader", "_template", "failure", "over", "unfinished")
+    __slots__ = ("_parser", "_reader", "_template", "alive", "failure", "over", "unfinished")
 
     def __init__(self, attempt: Attempt, reader: EventReader, choices: int, template: ChunkTemplate | None) -> None:
         self._parser = EventStreamParser(attempt)
@@ -45,6 +45,8 @@ class DeltaFeed:
         """What failed in the middle of a read: it comes after the deltas before it."""
         self.over = False
         """Nothing follows."""
+        self.alive: Callable[[], None] | None = None
+        """Told of a read that brought no delta, where reads are handed over."""
 
     def into(self, take: Callable[[Events[Delta]], None]) -> Callable[[bytes], bool]:
         """Hands the deltas of each read to `take`; whether more is wanted. It raises what failed, after what came
@@ -60,6 +62,8 @@ class DeltaFeed:
             deltas = self.feed(data)
             if deltas.kinds:
                 take(deltas)
+            elif self.alive is not None:
+                self.alive()
             if self.failure is not None:
                 raise self.failure
             return not self.over

@@ -22,7 +22,7 @@ from domain.errors import (
     ProviderError,
     ProviderResponseError,
 )
-from ports.provider import Delivery
+from ports.provider import Delivery, SignsOfLife
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class StatusError(Protocol):
         """The error; `body` is the beginning of the response's, or nothing."""
 
 
-class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
+class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
     """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
 
     `choices` answers are due: a cut after the last one's finish reason takes nothing from them: it is their end (R5).
@@ -49,6 +49,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
     """
 
     __slots__ = (
+        "_alive",
         "_attempt",
         "_feed",
         "_response",
@@ -75,9 +76,16 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         self._status_error = status_error
         self._whole = whole
         self._unread_whole = False
+        self._alive: Callable[[], None] | None = None
+
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """See the port."""
+        self._alive = self._feed.alive = alive
 
     async def __aenter__(self) -> Self:
         self._response = self._send()
+        if self._alive is not None:
+            self._response.on_life(self._alive)
         await self._response.__aenter__()
         try:
             await self._check_head()

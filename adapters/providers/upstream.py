@@ -144,13 +144,18 @@ class Upstream:
 class UpstreamResponse:
     """A response whose body is read as it arrives. Leaving the context before its end hangs up at once (S7, R8)."""
 
-    __slots__ = ("_attempt", "_connection", "_finished", "_request", "_upstream")
+    __slots__ = ("_alive", "_attempt", "_connection", "_finished", "_request", "_upstream")
 
     def __init__(self, upstream: Upstream, request: bytes, attempt: Attempt) -> None:
         self._upstream = upstream
         self._request = request
         self._attempt = attempt
         self._finished = False
+        self._alive: Callable[[], None] | None = None
+
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """Has `alive` called with bytes that come before the body, or in the middle of it and are none of it."""
+        self._alive = alive
 
     @property
     def status(self) -> int:
@@ -208,6 +213,7 @@ class UpstreamResponse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
+        connection.alive = None
         if connection.complete:
             self._upstream.release(connection)
         elif self._finished and connection.failure is None and not connection.body:
@@ -222,6 +228,7 @@ class UpstreamResponse:
         and another connection may carry it (as curl and browsers do; RFC 9112, section 9.3.1).
         """
         self._connection = connection
+        connection.alive = self._alive
         connection.begin(self._request)
         try:
             while not connection.head_complete and connection.failure is None:

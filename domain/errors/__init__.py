@@ -79,8 +79,8 @@ from domain.errors.queue import DeliveryFailedError, QueueError, QueueFullError,
 from domain.errors.rate_limiting import RateLimitError, RateLimitExceededError, RequestTooCostlyError
 from domain.errors.root import Scalar, SSEBaseError
 from domain.errors.streaming import (
-    ReaderDefectError,
     AnswerTooLongError,
+    ReaderDefectError,
     ServerDrainingError,
     StreamingError,
     StreamLogFullError,
