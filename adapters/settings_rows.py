@@ -53,12 +53,19 @@ class ProviderRow(Table):
         AfterValidator(lambda key: key and _api_key(key)),
         Field(description="env:NAME or the key itself, printable ASCII without spaces"),
     ] = None
+    stream: Annotated[bool | None, Field(description="whether it streams (kind openai)")] = None
+    stream_options: Annotated[bool | None, Field(description="whether it takes stream_options (kind openai)")] = None
 
     @property
     def options(self) -> Mapping[str, object]:
         """What the adapter's constructor gets: all that is set but the kind, the key in clear."""
         key = self.api_key.get_secret_value() if self.api_key else None
-        known = {"base_url": self.base_url, "api_key": key}
+        known: Mapping[str, object] = {
+            "base_url": self.base_url,
+            "api_key": key,
+            "stream": self.stream,
+            "stream_options": self.stream_options,
+        }
         return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:
