@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dependency_injector import containers, providers
 from prometheus_client import CollectorRegistry
 
+from adapters.answer_bounds import AnswerBounds, EventRoom
 from adapters.key_file import FileApiKeys
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
@@ -85,6 +86,8 @@ L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
 """No answer may fill more of the cache than this part of it."""
 L2_MAX_ENTRY_BYTES = 4 << 20
+ANSWER_TIMES = 2
+"""A stream may hold so many times the bytes of an answer: its text, and the provider's own JSON around it."""
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
 PROBE_MARGIN = 5.0
@@ -94,7 +97,8 @@ QUEUE_TENANT_SHARE = 2
 
 
 def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
-    bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock)
+    bounds = AnswerBounds(settings.stream.max_answer_bytes, EventRoom(settings.stream.log_max_bytes))
+    bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock, bounds)
     return {name: make() for name, make in bound.items()}
 
 
@@ -208,10 +212,13 @@ def _l2(client: RedisClient | None) -> Cache | None:
 
 def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None, defects: Defects) -> StreamLog:
     retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
+    each = ANSWER_TIMES * settings.stream.max_answer_bytes
     if client is None:
-        return MemoryStreamLog(clock, retention, max_bytes=max_bytes, defects=defects)
+        return MemoryStreamLog(clock, retention, max_bytes=max_bytes, max_stream_bytes=each, defects=defects)
     wait = settings.queue.max_wait
-    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=wait, defects=defects)
+    return RedisStreamLog(
+        client, clock, retention, max_bytes=max_bytes, max_stream_bytes=each, max_wait=wait, defects=defects
+    )
 
 
 def _breaker_board(clock: Clock, client: RedisClient | None, defects: Defects) -> BreakerBoard:

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.settings_problems import did_you_mean, dotted, shown
 from adapters.settings_rows import ProviderRow
 from domain.errors import ConfigurationError
@@ -117,15 +118,16 @@ class Registry(Generic[P]):
 
 
 def bind_providers(
-    registry: Registry[Provider], rows: Mapping[str, ProviderRow], clock: Clock
+    registry: Registry[Provider], rows: Mapping[str, ProviderRow], clock: Clock, bounds: AnswerBounds | None = None
 ) -> dict[str, Callable[[], Provider]]:
     """What makes each configured provider. Raises one `ConfigurationError` with a line for each problem of any."""
     bound: dict[str, Callable[[], Provider]] = {}
     problems: list[str] = []
     for name, row in rows.items():
         setting = dotted(("providers", name))
+        offered = {"name": name, "clock": clock, "bounds": bounds}
         try:
-            bound[name] = registry.bind(setting, row.kind, row.options, {"name": name, "clock": clock})
+            bound[name] = registry.bind(setting, row.kind, row.options, offered)
         except ConfigurationError as error:
             problems += error.message.splitlines()
     if problems:

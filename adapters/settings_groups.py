@@ -208,6 +208,9 @@ class StreamSettings(Table):
     ] = None
     max_grace: Annotated[float, Field(ge=0, le=DAY, description="the most that X-Stream-Grace may ask for")] = 300.0
     drain_timeout: Annotated[float, Field(ge=0, le=3600, description="how long streams go on after SIGTERM")] = 30.0
+    max_answer_bytes: Annotated[
+        int, Field(ge=KIB, le=1024 * MIB, description="bytes of an answer, and of an event, as a provider sends it")
+    ] = 64 * MIB
     log_max_bytes: Annotated[int, Field(ge=MIB, le=TIB, description="bytes of stream logs in memory")] = 256 * MIB
     send_timeout: Annotated[float, Field(ge=TICK, le=3600, description="how long a reader may stop reading")] = 30.0
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
@@ -26,8 +27,11 @@ class AnthropicProvider(Provider):
     `ConfigurationError` for an address or a key that cannot be used.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+    def __init__(
+        self, name: str, base_url: str, api_key: SecretStr | str | None = None, *, bounds: AnswerBounds | None = None
+    ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream, application/json",
@@ -46,7 +50,7 @@ class AnthropicProvider(Provider):
         def send() -> UpstreamResponse:
             return self._upstream.post("/v1/messages", encode_request(request, model, attempt), attempt)
 
-        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error)
+        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error, bounds=self._bounds)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

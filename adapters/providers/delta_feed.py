@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.event_stream import MESSAGE, EventStreamParser, ServerSentEvent
@@ -35,8 +36,15 @@ class DeltaFeed:
 
     __slots__ = ("_parser", "_reader", "_template", "alive", "failure", "over", "unfinished")
 
-    def __init__(self, attempt: Attempt, reader: EventReader, choices: int, template: ChunkTemplate | None) -> None:
-        self._parser = EventStreamParser(attempt)
+    def __init__(
+        self,
+        attempt: Attempt,
+        reader: EventReader,
+        choices: int,
+        template: ChunkTemplate | None,
+        bounds: AnswerBounds | None = None,
+    ) -> None:
+        self._parser = EventStreamParser(attempt, bounds)
         self._reader = reader
         self._template = template
         self.unfinished = choices
@@ -47,6 +55,10 @@ class DeltaFeed:
         """Nothing follows."""
         self.alive: Callable[[], None] | None = None
         """Told of a read that brought no delta, where reads are handed over."""
+
+    def close(self) -> None:
+        """Lets go of what was read and is no event."""
+        self._parser.close()
 
     def into(self, take: Callable[[Events[Delta]], None]) -> Callable[[bytes], bool]:
         """Hands the deltas of each read to `take`; whether more is wanted. It raises what failed, after what came

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error
@@ -24,8 +25,11 @@ class GeminiProvider(Provider):
     for an address or a key that cannot be used.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: SecretStr | str | None = None) -> None:
+    def __init__(
+        self, name: str, base_url: str, api_key: SecretStr | str | None = None, *, bounds: AnswerBounds | None = None
+    ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
         if api_key is not None:
             headers["x-goog-api-key"] = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
@@ -41,7 +45,7 @@ class GeminiProvider(Provider):
             return self._upstream.post(_path(model), encode_request(request, model, attempt), attempt)
 
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
-        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)
+        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error, bounds=self._bounds)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

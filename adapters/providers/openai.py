@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
 from adapters.providers.call_form import CallForm, CallForms, Form
 from adapters.providers.capabilities import may_sign
@@ -42,8 +43,10 @@ class OpenAIProvider(Provider):
         stream: bool = True,
         stream_options: bool = True,
         clock: Clock | None = None,
+        bounds: AnswerBounds | None = None,
     ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
         self._forms = CallForms(Form(stream, stream and stream_options), clock)
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
         if api_key is not None:
@@ -67,7 +70,15 @@ class OpenAIProvider(Provider):
         choices = request.options.get("n")
         reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
         return StreamedAnswer(
-            attempt, send, reader, status_error, choices=due, template=ChunkTemplate(), whole=whole, form=form
+            attempt,
+            send,
+            reader,
+            status_error,
+            choices=due,
+            template=ChunkTemplate(),
+            whole=whole,
+            form=form,
+            bounds=self._bounds,
         )
 
     async def aclose(self) -> None:

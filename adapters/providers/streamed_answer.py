@@ -10,14 +10,15 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
 from adapters.providers.call_form import CallForm
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.delta_feed import DeltaFeed, EventReader
-from adapters.providers.event_stream import MAX_STREAM_BYTES
 from adapters.providers.upstream import UpstreamResponse
 from domain.delta import Delta
 from domain.errors import (
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderConnectionError,
     ProviderError,
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 MAX_ERROR_BODY_BYTES = 64 << 10
 ERROR_BODY_SECONDS = 1.0
-MAX_COUNT = MAX_STREAM_BYTES
+MAX_COUNT = 16 << 20
 """No answer has more tokens than it may have bytes: more would shut its caller out by its limits, or could not even be
 stored."""
 
@@ -53,6 +54,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
     __slots__ = (
         "_alive",
         "_attempt",
+        "_bounds",
         "_feed",
         "_form",
         "_response",
@@ -73,10 +75,12 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
         template: ChunkTemplate | None = None,
         whole: Callable[[bytes], list[Delta]] | None = None,
         form: CallForm | None = None,
+        bounds: AnswerBounds | None = None,
     ) -> None:
+        self._bounds = bounds or AnswerBounds()
         self._attempt = attempt
         self._send = send
-        self._feed = DeltaFeed(attempt, reader, choices, template)
+        self._feed = DeltaFeed(attempt, reader, choices, template, self._bounds)
         self._status_error = status_error
         self._whole = whole
         self._form = form
@@ -110,6 +114,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._feed.close()
         if self._feed.over:
             self._response.finish()
         await self._response.__aexit__(kind, error, trace)
@@ -167,11 +172,18 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
         return bytes(body[:MAX_ERROR_BODY_BYTES])
 
     async def _read_all(self) -> bytes:
-        body = bytearray()
-        while data := await self._response.read():
-            body += data
-            if len(body) > MAX_STREAM_BYTES:
-                raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
+        body, place = bytearray(), self._bounds.room.place()
+        try:
+            while data := await self._response.read():
+                body += data
+                if len(body) > self._bounds.max_bytes:
+                    raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
+                if not place.hold(len(body)):
+                    raise self._attempt.error(
+                        NoRoomLeftError, "There is no room left for so large an answer.", retry_after=1.0
+                    )
+        finally:
+            place.hold(0)
         return bytes(body)
 
     async def _read(self) -> bytes:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from domain.errors import (
     CircuitBreakerOpenError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderError,
     ProviderRequestError,
     ProviderTimeoutError,
@@ -30,6 +31,8 @@ from ports.stream_log import StreamLog
 
 __all__ = ["Attempts", "Progress"]
 
+OWN = (NoConnectionLeftError, NoRoomLeftError)
+"""Failures of this process: they say nothing about a target (B5)."""
 Attempt: TypeAlias = Coroutine[None, None, Complete | None]
 """Handed on where nothing is left to do: each coroutine that only waits for another is 300 bytes of an open stream."""
 
@@ -189,7 +192,7 @@ class Attempts:
             verdict = True
         except ProviderError as error:
             progress.failures += ((target.name, error.code),)
-            if error.retryable and not isinstance(error, NoConnectionLeftError):
+            if error.retryable and not isinstance(error, OWN):
                 await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
                 verdict = True
             raise

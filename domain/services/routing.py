@@ -9,6 +9,7 @@ from typing import NamedTuple
 from domain.errors import (
     ModelNotFoundError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -68,6 +69,7 @@ REACTIONS: Sequence[Reaction] = (
     Reaction(ProviderUnavailableError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderConnectionError, None, retry=Retry.LAST, then=Then.NEXT),
     Reaction(NoConnectionLeftError, None, retry=Retry.LAST, then=Then.NEXT),
+    Reaction(NoRoomLeftError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderTruncatedError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderAnswerTooLargeError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderResponseError, None, retry=Retry.YES, then=Then.NEXT),

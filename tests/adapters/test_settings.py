@@ -46,6 +46,7 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
     ("STREAM_FIRST_EVENT_TIMEOUT", "1.5", "stream.first_event_timeout", 1.5, 10.0),
     ("STREAM_FIRST_EVENT_TIMEOUT_LAST", "1.6", "stream.first_event_timeout_last", 1.6, 120.0),
+    ("STREAM_MAX_ANSWER_BYTES", "2048", "stream.max_answer_bytes", 2048, 64 * 2**20),
     ("STREAM_IDLE_TIMEOUT", "2", "stream.idle_timeout", 2.0, 60.0),
     ("STREAM_TOTAL_TIMEOUT", "3", "stream.total_timeout", 3.0, 3600.0),
     ("STREAM_HEARTBEAT_INTERVAL", "4", "stream.heartbeat_interval", 4.0, 15.0),

@@ -13,6 +13,7 @@ from domain import errors
 from domain.errors import (
     ModelNotFoundError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -83,6 +84,7 @@ ROWS: list[tuple[type[ProviderError], str | None, Retry, Then]] = [
     (ProviderUnavailableError, None, Retry.YES, Then.NEXT),
     (ProviderConnectionError, None, Retry.LAST, Then.NEXT),
     (NoConnectionLeftError, None, Retry.LAST, Then.NEXT),
+    (NoRoomLeftError, None, Retry.NO, Then.NEXT),
     (ProviderTruncatedError, None, Retry.YES, Then.NEXT),
     (ProviderAnswerTooLargeError, None, Retry.NO, Then.NEXT),
     (ProviderResponseError, None, Retry.YES, Then.NEXT),
