@@ -96,8 +96,11 @@ QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
 
 
-def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
-    bounds = AnswerBounds(settings.stream.max_answer_bytes, EventRoom(settings.stream.log_max_bytes))
+def _answer_bounds(settings: Settings) -> AnswerBounds:
+    return AnswerBounds(settings.stream.max_answer_bytes, EventRoom(settings.stream.log_max_bytes))
+
+
+def _providers(settings: Settings, clock: Clock, bounds: AnswerBounds) -> Mapping[str, Provider]:
     bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock, bounds)
     return {name: make() for name, make in bound.items()}
 
@@ -320,7 +323,8 @@ class Container(containers.DeclarativeContainer):
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
     dead_letters = providers.Singleton(_dead_letters, redis_client)
     breaker_board = providers.Singleton(_breaker_board, clock, redis_client, defects)
-    llm_providers = providers.Singleton(_providers, settings, clock)
+    answer_bounds = providers.Singleton(_answer_bounds, settings)
+    llm_providers = providers.Singleton(_providers, settings, clock, answer_bounds)
 
     callers = providers.Singleton(_callers, settings)
     api_keys = providers.Singleton(_api_keys, settings, redis_client)
