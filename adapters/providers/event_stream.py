@@ -123,8 +123,10 @@ class EventStreamParser:
         lines = _LINE_END.split(chunk)
         if len(lines) > 1:
             self._after_cr = chunk.endswith(b"\r")
-            lines[0] = bytes(self._partial) + lines[0]
-            self._partial.clear()
+            if self._partial:
+                self._partial += lines[0]
+                lines[0] = bytes(self._partial)
+                self._partial.clear()
         self._partial += lines.pop()
         for line in lines:
             if line:
@@ -143,10 +145,14 @@ class EventStreamParser:
     def _take_field(self, line: bytes) -> None:
         if len(line) > MAX_LINE_BYTES:
             self._check_line(line)
+        if line.startswith(b"data: "):  # without a copy more of what may be large
+            self._data.append(line[6:])
+            self._data_bytes += len(line)
+            return
         name, _, value = line.partition(b":")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-            self._data_bytes += len(value)
+            self._data.append(value)
+            self._data_bytes += len(line)
         elif name == b"event":
             self._event = value.removeprefix(b" ")
 

@@ -218,10 +218,10 @@ class StreamResponse(EventSourceResponse):
     async def _write_batch(self, send: Send, batch: Batch) -> None:
         """One large event is encoded as the client takes it: several readers of it hold it once (S11)."""
         first, events = batch
-        given = columns(events)
-        if len(given.kinds) > 1 or weight(given) <= MAX_WRITE:
+        if len(events) > 1 or weight(columns(events)) <= MAX_WRITE:
             await self._write(send, self._encoder.encode(batch))
             return
+        given = columns(events)
         for piece in self._encoder.pieces(first, given.texts[0], given.kinds[0]):
             self._uncork()
             await self._write(send, piece)
