@@ -247,7 +247,7 @@ def _breakers(
     timeouts: Timeouts, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
 ) -> CircuitBreakers:
     def probe_seconds(target: str) -> float:
-        return timeouts.of(target).longest_wait + PROBE_MARGIN
+        return timeouts.of(target).probe + PROBE_MARGIN
 
     breakers = CircuitBreakers(clock, board, policy, probe_seconds, defects=defects)
     if isinstance(board, RedisBreakerBoard):

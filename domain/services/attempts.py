@@ -57,7 +57,7 @@ class Attempts:
         self._sweeper = sweeper
         self._timeouts = timeouts
         self._permits = permits
-        self._calls = ProviderCalls(clock, log, sweeper, timeouts, self._could_answer, defects)
+        self._calls = ProviderCalls(clock, log, sweeper, timeouts, self._could_answer, self._probes, defects)
         self._budget = RetryBudget(clock)
 
     async def run(self, progress: Progress) -> Complete:
@@ -121,6 +121,9 @@ class Attempts:
 
     def _could_answer(self, target: Target) -> bool:
         return not self._breakers.shuts_out(target.name)
+
+    def _probes(self, progress: Progress, target: Target) -> bool:
+        return self._breakers.probes(target.name, progress.lease.stream_id)
 
     def _may_go_on(self, progress: Progress, error: ProviderError) -> bool:
         """Whether a target that may be tried again may finish its own answer too."""

@@ -42,15 +42,17 @@ class ProviderCalls:
         sweeper: Sweeper,
         timeouts: Timeouts,
         could_answer: Callable[[Target], bool],
+        probes: Callable[[Progress, Target], bool],
         defects: Defects = LOGGED_DEFECTS,
     ) -> None:
-        """`could_answer` tells whether a target may be called now."""
+        """`could_answer` tells whether a target may be called now, `probes` whether its call is a breaker's probe."""
         self._wall = Wall(defects, Where.GENERATION)
         self._clock = clock
         self._log = log
         self._sweeper = sweeper
         self._timeouts = timeouts
         self._could_answer = could_answer
+        self._probes = probes
 
     async def make(self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None) -> Complete:
         """Appends what the target answers to `request`; behind a `seam`, if it goes on from what was sent before.
@@ -67,7 +69,13 @@ class ProviderCalls:
         try:
             with (
                 self._sweeper.timeout(limits.total) if shorter else nullcontext(),
-                Silence(self._clock, self._sweeper, limits, lambda: self._others(progress)) as silence,
+                Silence(
+                    self._clock,
+                    self._sweeper,
+                    limits,
+                    lambda: self._others(progress),
+                    probe=self._probes(progress, target),
+                ) as silence,
             ):
                 await self._pump(progress, target, request, seam, silence)
         except TimeoutError as error:

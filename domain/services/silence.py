@@ -19,19 +19,25 @@ class Silence:
     the provider gives; whether one could is asked as the call begins and at that limit. Else it is
     `limits.first_event_last`, from then on for good.
 
+    The probe of a breaker is leased for its limit: signs of life do not move it (B3).
+
     The path of each event writes `alarm.at` and `since` itself: a call would cost more than the rest of it.
     """
 
     __slots__ = (
-        "_clock", "_first", "_limit", "_limits", "_others", "_sweeper", "_timeout", "alarm", "finished", "since",
+        "_clock", "_first", "_fixed", "_limit", "_limits", "_others", "_sweeper", "_timeout", "alarm", "finished",
+        "since",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock, sweeper: Sweeper, limits: StreamTimeouts, others: Callable[[], bool]) -> None:
-        """`others` tells whether another target could answer."""
+    def __init__(
+        self, clock: Clock, sweeper: Sweeper, limits: StreamTimeouts, others: Callable[[], bool], *, probe: bool
+    ) -> None:
+        """`others` tells whether another target could answer, `probe` whether the call probes a breaker."""
         self._clock = clock
         self._sweeper = sweeper
         self._limits = limits
         self._others = others
+        self._fixed = probe
         self.finished = False
         """The answer has its finish reason, so that nothing moves its end."""
 
@@ -59,6 +65,7 @@ class Silence:
     def begun(self) -> None:
         """The first event is here: the idle limit counts from now on."""
         self._limit = self._limits.idle
+        self._fixed = False
         if self._first is not None:
             self._first.cancel()
 
@@ -70,7 +77,7 @@ class Silence:
 
     def alive(self) -> None:
         """A sign of life that is no event: any byte of the provider's."""
-        if not self.finished:
+        if not (self.finished or self._fixed):
             longest = self.since + SIGNS_OF_LIFE * self._limits.idle
             self.alarm.at = max(self.alarm.at, min(self._clock.monotonic() + self._limit, longest))
 

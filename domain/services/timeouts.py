@@ -20,9 +20,9 @@ class StreamTimeouts:
     total: float = 3600.0
 
     @property
-    def longest_wait(self) -> float:
-        """The longest that a call may take to its first event, whatever signs of life it gives."""
-        return min(max(self.first_event, self.first_event_last, SIGNS_OF_LIFE * self.idle), self.total)
+    def probe(self) -> float:
+        """The longest that the probe of a breaker may take to its first event: signs of life win it no time."""
+        return min(max(self.first_event, self.first_event_last), self.total)
 
 
 class Timeouts:

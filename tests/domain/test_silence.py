@@ -169,11 +169,24 @@ async def test_the_total_bounds_all_attempts_together_r2() -> None:
     assert 3600.0 <= took <= 3601.0
 
 
+async def test_signs_of_life_win_a_probe_no_time_to_its_first_event_r2_b3() -> None:
+    """Its lease is as long as the limit: behind that another probe would begin. Within the answer they count again."""
+    for script, seconds in ((PINGS, 120.0), (Script(PIECES, stall_at=2, alive_every=5.0), 240.0)):
+        one = house({"sick": script})
+        service = one.build()
+        await one.board.publish("p/sick", BreakerState(one.clock.monotonic() - 1.0, 1))
+        attachment = await service.open(ask("one"), context(grace=1000.0))
+        await one.pass_time(seconds - 1.0)
+        assert len(one.generations) == 1
+        await one.pass_time(2.0)
+        assert isinstance((await asyncio.wait_for(read_all(attachment), 5))[-1], Failed)
+        attachment.close()
+
+
 def test_a_probe_is_leased_for_longer_than_its_call_may_take_to_its_first_event_b3() -> None:
-    assert LIMITS.longest_wait == 240.0
-    assert StreamTimeouts(10.0, 300.0, 60.0, 3600.0).longest_wait == 300.0
-    assert StreamTimeouts(500.0, 300.0, 60.0, 3600.0).longest_wait == 500.0
-    assert StreamTimeouts(10.0, 300.0, 60.0, 30.0).longest_wait == 30.0
+    assert LIMITS.probe == 120.0
+    assert StreamTimeouts(500.0, 300.0, 60.0, 3600.0).probe == 500.0
+    assert StreamTimeouts(10.0, 300.0, 60.0, 30.0).probe == 30.0
     own = StreamTimeouts(1.0, 2.0, 3.0, 4.0)
     timeouts = Timeouts(LIMITS, {"p/own": own})
     assert (timeouts.of("p/own"), timeouts.of("p/other")) == (own, LIMITS)
