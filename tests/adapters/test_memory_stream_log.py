@@ -220,8 +220,13 @@ async def test_a_large_event_is_come_for_by_each_reader_s11() -> None:
     reader = await log.follow(info().stream_id)
     assert reader is not None
     taken: list[int] = []
+
+    def take(batch: Batch) -> bool:
+        taken.append(len(batch.events))
+        return True
+
     for text in ("small", "x" * (MAX_READ_BYTES + 1), "small again"):
-        reading = asyncio.create_task(reader.read(lambda batch: bool(taken.append(len(batch.events))) or True))
+        reading = asyncio.create_task(reader.read(take))
         await asyncio.sleep(0)
         log.append(lease, [Delta(text)])
         if text == "small":
