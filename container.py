@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dependency_injector import containers, providers
 from prometheus_client import CollectorRegistry
 
+from adapters.answer_bounds import AnswerBounds, EventRoom
 from adapters.key_file import FileApiKeys
 from adapters.memory.breaker_board import MemoryBreakerBoard
 from adapters.memory.cache import MemoryCache
@@ -49,7 +50,7 @@ from domain.fair_line import FairLine
 from domain.model import Caller, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
-from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.attempts import Attempts
 from domain.services.breaker_state import BreakerPolicy
 from domain.services.callers import Callers
 from domain.services.circuit_breaker import CircuitBreakers
@@ -63,6 +64,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits, WaitingCall
+from domain.services.timeouts import StreamTimeouts, Timeouts
 from domain.tiers import ByTier
 from entrypoints.http.server.connections import Connections
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits, open_files
@@ -85,16 +87,22 @@ L1_MAX_ENTRIES = 100_000
 L1_MAX_ENTRY_SHARE = 16
 """No answer may fill more of the cache than this part of it."""
 L2_MAX_ENTRY_BYTES = 4 << 20
+ANSWER_TIMES = 2
+"""A stream may hold so many times the bytes of an answer: its text, and the provider's own JSON around it."""
 SHARED_THREAD = "~redis"
 """No caller's: theirs begin with a letter or a digit."""
 PROBE_MARGIN = 5.0
-"""Seconds that the lease of a probe lasts longer than the call may (B3)."""
+"""Seconds that the lease of a probe lasts longer than the call may take to its first event (B3)."""
 QUEUE_TENANT_SHARE = 2
 """No caller may take more than this part of the queue (Q1)."""
 
 
-def _providers(settings: Settings, clock: Clock) -> Mapping[str, Provider]:
-    bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock)
+def _answer_bounds(settings: Settings) -> AnswerBounds:
+    return AnswerBounds(settings.stream.max_answer_bytes, EventRoom(settings.stream.log_max_bytes))
+
+
+def _providers(settings: Settings, clock: Clock, bounds: AnswerBounds) -> Mapping[str, Provider]:
+    bound = bind_providers(Registry[Provider]("headgate.providers"), settings.providers, clock, bounds)
     return {name: make() for name, make in bound.items()}
 
 
@@ -205,20 +213,40 @@ def _l2(client: RedisClient | None) -> Cache | None:
 
 def _stream_log(settings: Settings, clock: Clock, client: RedisClient | None, defects: Defects) -> StreamLog:
     retention, max_bytes = settings.stream.retention, settings.stream.log_max_bytes
+    each = ANSWER_TIMES * settings.stream.max_answer_bytes
     if client is None:
-        return MemoryStreamLog(clock, retention, max_bytes=max_bytes, defects=defects)
+        return MemoryStreamLog(clock, retention, max_bytes=max_bytes, max_stream_bytes=each, defects=defects)
     wait = settings.queue.max_wait
-    return RedisStreamLog(client, clock, retention, max_bytes=max_bytes, max_wait=wait, defects=defects)
+    return RedisStreamLog(
+        client, clock, retention, max_bytes=max_bytes, max_stream_bytes=each, max_wait=wait, defects=defects
+    )
 
 
 def _breaker_board(clock: Clock, client: RedisClient | None, defects: Defects) -> BreakerBoard:
     return MemoryBreakerBoard(clock) if client is None else RedisBreakerBoard(client, clock, defects)
 
 
+def _timeouts(settings: Settings) -> Timeouts:
+    """The group `stream` and the rows of `targets` call their limits alike."""
+    stream = settings.stream
+
+    def limits(own: Mapping[str, float]) -> StreamTimeouts:
+        return StreamTimeouts(
+            own.get("first_event_timeout", stream.first_event_timeout),
+            own.get("first_event_timeout_last", stream.first_event_timeout_last),
+            own.get("idle_timeout", stream.idle_timeout),
+            own.get("total_timeout", stream.total_timeout),
+        )
+
+    return Timeouts(limits({}), {target: limits(row) for target, row in settings.targets.items()})
+
+
 def _breakers(
-    settings: Settings, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
+    timeouts: Timeouts, clock: Clock, board: BreakerBoard, policy: BreakerPolicy, defects: Defects
 ) -> CircuitBreakers:
-    probe_seconds = settings.stream.first_event_timeout + PROBE_MARGIN
+    def probe_seconds(target: str) -> float:
+        return timeouts.of(target).probe + PROBE_MARGIN
+
     breakers = CircuitBreakers(clock, board, policy, probe_seconds, defects=defects)
     if isinstance(board, RedisBreakerBoard):
         board.ask(breakers.vouches)
@@ -293,7 +321,8 @@ class Container(containers.DeclarativeContainer):
     queue = providers.Singleton(_queue, settings, redis_client, stream_log)
     dead_letters = providers.Singleton(_dead_letters, redis_client)
     breaker_board = providers.Singleton(_breaker_board, clock, redis_client, defects)
-    llm_providers = providers.Singleton(_providers, settings, clock)
+    answer_bounds = providers.Singleton(_answer_bounds, settings)
+    llm_providers = providers.Singleton(_providers, settings, clock, answer_bounds)
 
     model_list_failures = providers.Singleton(ModelListFailures, metrics_registry)
     model_catalogue = providers.Singleton(
@@ -336,9 +365,10 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(random.Random),
         providers.Callable(capabilities_by, settings.provided.targets),
     )
+    timeouts = providers.Singleton(_timeouts, settings)
     breakers = providers.Singleton(
         _breakers,
-        settings,
+        timeouts,
         clock,
         breaker_board,
         providers.Factory(
@@ -357,12 +387,7 @@ class Container(containers.DeclarativeContainer):
         router,
         breakers,
         sweeper,
-        providers.Factory(
-            StreamTimeouts,
-            first_event=settings.provided.stream.first_event_timeout,
-            idle=settings.provided.stream.idle_timeout,
-            total=settings.provided.stream.total_timeout,
-        ),
+        timeouts,
         permits,
         defects,
     )

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.masking import masking_of
 from adapters.settings_problems import did_you_mean, dotted, shown
 from adapters.settings_rows import ProviderRow
@@ -118,7 +119,7 @@ class Registry(Generic[P]):
 
 
 def bind_providers(
-    registry: Registry[Provider], rows: Mapping[str, ProviderRow], clock: Clock
+    registry: Registry[Provider], rows: Mapping[str, ProviderRow], clock: Clock, bounds: AnswerBounds | None = None
 ) -> dict[str, Callable[[], Provider]]:
     """What makes each configured provider; each knows the secrets of all, and masks them in what it passes on (R9).
 
@@ -129,10 +130,9 @@ def bind_providers(
     masking = masking_of(rows.values())
     for name, row in rows.items():
         setting = dotted(("providers", name))
+        offered = {"name": name, "clock": clock, "bounds": bounds, "masking": masking}
         try:
-            bound[name] = registry.bind(
-                setting, row.kind, row.options, {"name": name, "clock": clock, "masking": masking}
-            )
+            bound[name] = registry.bind(setting, row.kind, row.options, offered)
         except ConfigurationError as error:
             problems += error.message.splitlines()
     if problems:

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     routes: Frozen[RouteName, tuple[Annotated[Place, _made_of(RoutePlace, RoutePlace.place)], ...]] = Field(
         default_factory=dict
     )
-    targets: Frozen[TargetName, Annotated[Mapping[str, int | bool], _made_of(TargetRow, TargetRow.declared)]] = Field(
+    targets: Frozen[TargetName, Annotated[Mapping[str, float], _made_of(TargetRow, TargetRow.declared)]] = Field(
         default_factory=dict
     )
     tiers: Frozen[Name, Annotated[Tier, _made_of(TierRow, TierRow.tier)]] = Field(default_factory=dict)

@@ -188,10 +188,14 @@ class StreamSettings(Table):
         bool, Field(description="whether calls of a target wait for as many others as it answers well")
     ] = False
     first_event_timeout: Annotated[
-        float, Field(ge=TICK, le=3600, description="longest silence before the first event")
+        float,
+        Field(ge=TICK, le=3600, description="longest silence before the first event while another target could answer"),
     ] = 10.0
-    idle_timeout: Annotated[float, Field(ge=TICK, le=3600, description="longest silence between two events")] = 30.0
-    total_timeout: Annotated[float, Field(ge=TICK, le=DAY, description="longest time for a whole answer")] = 300.0
+    first_event_timeout_last: Annotated[
+        float, Field(ge=TICK, le=3600, description="longest silence before the first event while no other target could")
+    ] = 120.0
+    idle_timeout: Annotated[float, Field(ge=TICK, le=3600, description="longest silence between two events")] = 60.0
+    total_timeout: Annotated[float, Field(ge=TICK, le=DAY, description="longest time for a whole answer")] = 3600.0
     heartbeat_interval: Annotated[
         float, Field(ge=TICK, le=3600, description="pause between comments on a quiet stream")
     ] = 15.0
@@ -204,6 +208,9 @@ class StreamSettings(Table):
     ] = None
     max_grace: Annotated[float, Field(ge=0, le=DAY, description="the most that X-Stream-Grace may ask for")] = 300.0
     drain_timeout: Annotated[float, Field(ge=0, le=3600, description="how long streams go on after SIGTERM")] = 30.0
+    max_answer_bytes: Annotated[
+        int, Field(ge=KIB, le=1024 * MIB, description="bytes of an answer, and of an event, as a provider sends it")
+    ] = 64 * MIB
     log_max_bytes: Annotated[int, Field(ge=MIB, le=TIB, description="bytes of stream logs in memory")] = 256 * MIB
     send_timeout: Annotated[float, Field(ge=TICK, le=3600, description="how long a reader may stop reading")] = 30.0
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from adapters.settings_groups import Table, lower
+from adapters.settings_groups import DAY, TICK, Table, lower
 from domain.model import Place, Tier
 
 
@@ -79,11 +79,13 @@ class ProviderRow(Table):
         Field(min_length=1, max_length=4096, description="a file of certificates in PEM, which alone are trusted"),
     ] = None
     verify: Annotated[bool, Field(description="whether the provider's certificate is checked")] = True
+    stream: Annotated[bool | None, Field(description="whether it streams (kind openai)")] = None
+    stream_options: Annotated[bool | None, Field(description="whether it takes stream_options (kind openai)")] = None
 
     @property
     def options(self) -> Mapping[str, object]:
         """What the adapter's constructor gets: all that is set but the kind, the key in clear."""
-        known = {
+        known: Mapping[str, object] = {
             "base_url": self.base_url,
             "api_key": _clear(self.api_key),
             "api_key_header": self.api_key_header,
@@ -92,6 +94,8 @@ class ProviderRow(Table):
             "proxy": _clear(self.proxy),
             "ca_file": self.ca_file,
             "verify": None if self.verify else False,
+            "stream": self.stream,
+            "stream_options": self.stream_options,
         }
         return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
 
@@ -122,14 +126,19 @@ class RoutePlace(Table):
 
 
 class TargetRow(Table):
-    """What a target can do, where that is not known or is known wrong. Unset: as for its family."""
+    """What a target can do, where that is not known or is known wrong, and its own limits of time. Unset: as for its
+    family, and as the group `stream` has it."""
 
     context_tokens: Annotated[int | None, Field(ge=1, le=10**9, description="prompt and answer together")] = None
     tools: Annotated[bool | None, Field(description="whether it may call tools")] = None
     vision: Annotated[bool | None, Field(description="whether it looks at images")] = None
     prefill: Annotated[bool | None, Field(description="whether an answer goes on where a last message ends")] = None
+    first_event_timeout: Annotated[float | None, Field(ge=TICK, le=3600, description="its own, seconds")] = None
+    first_event_timeout_last: Annotated[float | None, Field(ge=TICK, le=3600, description="its own, seconds")] = None
+    idle_timeout: Annotated[float | None, Field(ge=TICK, le=3600, description="its own, seconds")] = None
+    total_timeout: Annotated[float | None, Field(ge=TICK, le=DAY, description="its own, seconds")] = None
 
-    def declared(self) -> Mapping[str, int | bool]:
+    def declared(self) -> Mapping[str, float]:
         """What is set."""
         return {name: value for name, value in self if value is not None}
 

@@ -18,13 +18,14 @@ def weight(events: Events[E], last: Shape | None = None) -> int:
     for kind, _ in groupby(kinds):
         if type(kind) is Shape:
             if kind is not last:
-                size += _shape_weight(kind)
+                size += shape_weight(kind)
         elif isinstance(kind, TERMINAL):
             size -= EVENT_OVERHEAD
     return size
 
 
-def _shape_weight(shape: Shape) -> int:
+def shape_weight(shape: Shape) -> int:
+    """Bytes of a shape."""
     size = SHAPE_OVERHEAD + len(shape.head) + len(shape.reasoning) + len(shape.extra)
     if shape.tail is not None:
         size += len(shape.tail)

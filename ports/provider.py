@@ -40,3 +40,15 @@ class Delivery(Protocol):
 
         Raises what iterating raises, and what `take` raises, which ends the delivery.
         """
+
+
+@runtime_checkable
+class SignsOfLife(Protocol):
+    """An optional power of an answer: it tells of what comes from the provider and is no event, e.g. a comment."""
+
+    @abstractmethod
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """Has `alive` called with each read that brings bytes and no delta, those of the head included.
+
+        To be called before the context is entered. `alive` must not block, and does not raise.
+        """

@@ -7,7 +7,7 @@ from domain.delta import Shape
 from domain.errors import ReaderDefectError, StreamNotResumableError
 from domain.events import Answer, Events
 from domain.model import TERMINAL, Batch, Event, Position, StreamInfo, Terminal
-from domain.weight import weight
+from domain.weight import EVENT_OVERHEAD, shape_weight
 from ports.defects import CALLBACK_ERRORS, LOGGED_DEFECTS, Defects, Where
 from ports.stream_log import Reader
 
@@ -29,6 +29,7 @@ class MemoryStream:
         "expires_at",
         "info",
         "key",
+        "large",
         "lost",
         "resumable",
         "shape",
@@ -41,6 +42,8 @@ class MemoryStream:
         self.key = key
         self.defects = defects
         self.size = 0
+        self.large = False
+        """Whether an append was larger than a read may be: its readers come for it, each at its own pace (S11)."""
         self.shape: Shape | None = None
         """That of the last delta."""
         self.events: Events[Event] = Events([], [])
@@ -122,8 +125,7 @@ class MemoryReader(Reader):
         if first or type(events) is not Answer or events.size > MAX_WHOLE:
             events = stream.events[first : first + MAX_READ]
             if stream.size > MAX_READ_BYTES:
-                while len(events.kinds) > 1 and weight(events) > MAX_READ_BYTES:
-                    events = events[: len(events.kinds) // 2]
+                events = events[: _fitting(events)]
         if not events.kinds:
             if stream.lost:
                 raise StreamNotResumableError("The rest of this stream is lost.", thread_id=self.info.thread_id)
@@ -152,6 +154,7 @@ class MemoryReader(Reader):
             and news.first == self._next
             and stream.resumable
             and not stream.closed
+            and not stream.large
             and 0 < count <= MAX_READ
             and take(news)
         ):
@@ -182,3 +185,16 @@ class MemoryReader(Reader):
         """Ends the reader: a `read` that waits, and each from now on, returns None."""
         self._closed = True
         self.nudge()
+
+
+def _fitting(events: Events[Event]) -> int:
+    """How many of the first of these events are one read: at least one."""
+    size, last = 0, None
+    for count, (text, kind) in enumerate(zip(events.texts, events.kinds, strict=True)):
+        size += EVENT_OVERHEAD + len(text)
+        if type(kind) is Shape and kind is not last:
+            last = kind
+            size += shape_weight(kind)
+        if count and size > MAX_READ_BYTES:
+            return count
+    return len(events.kinds)

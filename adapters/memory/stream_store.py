@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from adapters.memory.stream import MemoryStream
+from adapters.memory.stream import MAX_READ_BYTES, MemoryStream
 from domain.delta import Shape
 from domain.errors import AnswerTooLongError, StreamLogFullError
 from domain.events import Answer, Events
@@ -83,6 +83,8 @@ class StreamStore(Generic[Kept]):
             self._make_room(size)
         stream.size += size
         self._bytes += size
+        if size > MAX_READ_BYTES:
+            stream.large = True
         if kinds[-1] is not known:
             last = kinds[-1]
             stream.shape = last if type(last) is Shape else known

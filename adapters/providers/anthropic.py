@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.masking import NO_MASKING, Masking
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
@@ -46,8 +47,10 @@ class AnthropicProvider(Provider, ModelList):
         ca_file: str | None = None,
         verify: bool = True,
         masking: Masking = NO_MASKING,
+        bounds: AnswerBounds | None = None,
     ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
         self._masking = masking
         network = Network.of(headers, query, proxy, ca_file, verify=verify)
         self._upstream = Upstream(
@@ -63,7 +66,7 @@ class AnthropicProvider(Provider, ModelList):
         async def send() -> UpstreamResponse:
             return self._upstream.post("/v1/messages", await encode_request(request, model, attempt), attempt)
 
-        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error)
+        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error, bounds=self._bounds)
 
     async def list_models(self) -> Sequence[str]:
         """See the port of model lists."""

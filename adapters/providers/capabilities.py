@@ -109,11 +109,16 @@ def token_limit(given: Mapping[str, Json], known: Capabilities | None) -> int | 
     return int(limit) if known is None else min(int(limit), known.output_tokens)
 
 
-def capabilities_by(declared: Mapping[str, Mapping[str, int | bool]]) -> Callable[[str], Capabilities | None]:
-    """Looks targets up, `provider/model`: what is `declared` of one stands in place of what is known of its family."""
+def capabilities_by(declared: Mapping[str, Mapping[str, float]]) -> Callable[[str], Capabilities | None]:
+    """Looks targets up, `provider/model`: what is `declared` of one stands in place of what is known of its family.
+    What else a row of a target declares is left alone."""
+    own = {
+        target: {name: value for name, value in row.items() if name in Capabilities._fields}
+        for target, row in declared.items()
+    }
 
     def lookup(target: str) -> Capabilities | None:
-        known, fields = capabilities(target.partition("/")[2]), declared.get(target)
-        return known if fields is None else (known or Capabilities(0, 0))._replace(**fields)  # type: ignore[arg-type]
+        known, fields = capabilities(target.partition("/")[2]), own.get(target)
+        return known if not fields else (known or Capabilities(0, 0))._replace(**fields)  # type: ignore[arg-type]
 
     return lookup

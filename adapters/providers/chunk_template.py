@@ -7,6 +7,8 @@ from domain.delta import PLAIN, Delta, Shape
 
 TRIES = 8
 """How often an answer's shape is looked for: where ids or probabilities change with each chunk, there is none."""
+LARGE = 64 << 10
+"""A chunk that is larger is no model of those that follow."""
 _KEY = b'"content":'
 _new_shape = tuple.__new__
 
@@ -74,7 +76,14 @@ class ChunkTemplate:
         text, shape = delta
         self.tries -= 1
         self.chunk = self.block = None
-        if not shape.plain or shape.head != data or data.count(_KEY) != 1 or b"\\" in data or not text.isprintable():
+        if (
+            len(data) > LARGE
+            or not shape.plain
+            or shape.head != data
+            or data.count(_KEY) != 1
+            or b"\\" in data
+            or not text.isprintable()
+        ):
             return
         start = data.index(_KEY) + len(_KEY)
         start += data.startswith(b" ", start)

@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unread",
         "_waiter",
+        "alive",
         "body",
         "cause",
         "closed",
@@ -69,6 +70,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._feed: Callable[[bytes], bool] | None = None
+        self.alive: Callable[[], None] | None = None
+        """Told of bytes that nobody takes in the moment in which they come: a head, or a part of what is framed."""
         self._drain_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -166,6 +169,8 @@ class Connection(asyncio.Protocol):
     def _keep(self, count: int) -> None:
         """So many bytes are for nobody yet: within bounds they wait, and who waits for them is told."""
         self._unread += count
+        if self.alive is not None:
+            self.alive()
         if not self.head_complete and self._unread > MAX_HEAD_BYTES:
             self._fail(ProviderResponseError, "The head of the provider's answer is too large.")
         if self._unread > HIGH_WATER_BYTES and self.body and not self._paused:

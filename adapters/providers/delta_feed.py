@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.event_stream import MESSAGE, EventStreamParser, ServerSentEvent
@@ -33,10 +34,17 @@ class DeltaFeed:
     """The deltas of one answer, in which so many `choices` are due. `template` is for dialects whose chunks repeat
     themselves, and in which an event that names its type is none of them."""
 
-    __slots__ = ("_parser", "_reader", "_template", "failure", "over", "unfinished")
+    __slots__ = ("_parser", "_reader", "_template", "alive", "failure", "over", "unfinished")
 
-    def __init__(self, attempt: Attempt, reader: EventReader, choices: int, template: ChunkTemplate | None) -> None:
-        self._parser = EventStreamParser(attempt)
+    def __init__(
+        self,
+        attempt: Attempt,
+        reader: EventReader,
+        choices: int,
+        template: ChunkTemplate | None,
+        bounds: AnswerBounds | None = None,
+    ) -> None:
+        self._parser = EventStreamParser(attempt, bounds)
         self._reader = reader
         self._template = template
         self.unfinished = choices
@@ -45,6 +53,12 @@ class DeltaFeed:
         """What failed in the middle of a read: it comes after the deltas before it."""
         self.over = False
         """Nothing follows."""
+        self.alive: Callable[[], None] | None = None
+        """Told of a read that brought no delta, where reads are handed over."""
+
+    def close(self) -> None:
+        """Lets go of what was read and is no event."""
+        self._parser.close()
 
     def into(self, take: Callable[[Events[Delta]], None]) -> Callable[[bytes], bool]:
         """Hands the deltas of each read to `take`; whether more is wanted. It raises what failed, after what came
@@ -60,6 +74,8 @@ class DeltaFeed:
             deltas = self.feed(data)
             if deltas.kinds:
                 take(deltas)
+            elif self.alive is not None:
+                self.alive()
             if self.failure is not None:
                 raise self.failure
             return not self.over

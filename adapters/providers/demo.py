@@ -1,7 +1,8 @@
 """The demo provider: scripted answers, offline. The embedded default, and what tests stream from."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ from domain.errors import ProviderModelNotFoundError
 from domain.model import CompletionRequest
 from ports.clock import Clock
 from ports.model_list import ModelList
-from ports.provider import Provider
+from ports.provider import Provider, SignsOfLife
 
 
 class DemoProvider(Provider, ModelList):
@@ -43,7 +44,7 @@ class DemoProvider(Provider, ModelList):
         """Nothing to close."""
 
 
-class _Performance(AsyncIterator[Sequence[Delta]]):
+class _Performance(AsyncIterator[Sequence[Delta]], SignsOfLife):
     """One script being played."""
 
     def __init__(
@@ -63,6 +64,11 @@ class _Performance(AsyncIterator[Sequence[Delta]]):
         self._model = model
         self._attempt = attempt
         self._place = 0
+        self._alive: Callable[[], None] | None = None
+
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """See the port."""
+        self._alive = alive
 
     async def __aenter__(self) -> Self:
         self._provider.calls += 1
@@ -84,15 +90,26 @@ class _Performance(AsyncIterator[Sequence[Delta]]):
         if script.error is not None and place >= script.error_at:
             self._raise_error()
         if script.stall_at is not None and place >= script.stall_at:
-            await asyncio.get_running_loop().create_future()  # for ever: until the attempt is cancelled
+            await self._wait(math.inf)  # until the attempt is cancelled
         if place >= len(self._deltas):
             raise StopAsyncIteration
         stops = [stop for stop in (script.stall_at, script.error_at) if stop is not None and stop > place]
         self._place = min([place + script.batch, *stops])
         delay = script.delay if place else script.first_delay
         if delay > 0:
-            await self._clock.sleep(delay)
+            await self._wait(delay)
         return self._deltas[place : self._place]
+
+    async def _wait(self, seconds: float) -> None:
+        """Nothing of the answer comes for so long: signs of life do, if the script has any."""
+        every = self._script.alive_every
+        while every and self._alive is not None and seconds > every:
+            await self._clock.sleep(every)
+            self._alive()
+            seconds -= every
+        if seconds == math.inf:
+            await asyncio.get_running_loop().create_future()
+        await self._clock.sleep(seconds)
 
     def _raise_error(self) -> None:
         if self._script.error is not None:

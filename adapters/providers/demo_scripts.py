@@ -31,6 +31,8 @@ class Script:
     error_at: int = 0
     retry_after: float | None = None
     stall_at: int | None = None
+    alive_every: float = 0.0
+    """Pause between signs of life while nothing else comes; 0: none are given."""
 
 
 def text_pieces(text: str) -> tuple[Delta, ...]:

@@ -3,15 +3,17 @@
 import re
 from typing import NamedTuple
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
-from domain.errors import ProviderAnswerTooLargeError, ProviderResponseError
+from domain.errors import NoRoomLeftError, ProviderAnswerTooLargeError, ProviderResponseError
 
 MAX_LINE_BYTES = 1 << 20
-MAX_STREAM_BYTES = 16 << 20
+"""Of a line that is not the data of an event in JSON: no provider has any, and nothing could be done with it."""
 MESSAGE = "message"
 """The type of an event that names none."""
 
 _BOM = b"\xef\xbb\xbf"
+_JSON = re.compile(rb"data:[ \t]*[{\[]")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -27,15 +29,23 @@ class EventStreamParser:
     """Incremental parser of one event stream; push bytes in, take events out.
 
     A stream of one `data: ...` line a block, which is what providers send, is split in one pass over the chunk;
-    everything else goes line by line. Time is linear in the bytes, whatever the chunking.
+    everything else goes line by line. Time is linear in the bytes, whatever the chunking. The whole stream is at most
+    `bounds.max_bytes`, and one event may be as large.
     """
 
-    __slots__ = ("_after_cr", "_attempt", "_data", "_event", "_partial", "_seen", "_started", "_within")
+    __slots__ = (
+        "_after_cr", "_attempt", "_data", "_data_bytes", "_event", "_max_bytes", "_partial", "_place", "_seen",
+        "_started", "_within",
+    )  # fmt: skip
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, bounds: AnswerBounds | None = None) -> None:
+        bounds = bounds or AnswerBounds()
         self._attempt = attempt
+        self._max_bytes = bounds.max_bytes
+        self._place = bounds.room.place()
         self._partial = bytearray()  # the last line, which has no end yet
         self._data: list[bytes] = []  # the lines of the block's data
+        self._data_bytes = 0
         self._event = b""
         self._seen = 0
         self._started = False  # the place where a BOM may be is behind us
@@ -45,11 +55,11 @@ class EventStreamParser:
     def feed(self, chunk: bytes) -> tuple[list[ServerSentEvent], list[bytes]]:
         """The events that end in this chunk: first those that were read by lines, then the data of plain messages.
 
-        A block without its blank line is never dispatched. Raises `ProviderResponseError` above 1 MiB a line,
-        `ProviderAnswerTooLargeError` above 16 MiB a stream.
+        A block without its blank line is never dispatched. Raises `ProviderAnswerTooLargeError` above the bound,
+        `ProviderResponseError` for a line above 1 MiB that is no JSON, and `NoRoomLeftError`.
         """
         self._seen += len(chunk)
-        if self._seen > MAX_STREAM_BYTES:
+        if self._seen > self._max_bytes:
             raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
         if not self._started:
             chunk = self._skip_bom(chunk)
@@ -86,7 +96,14 @@ class EventStreamParser:
         if self._within:
             return False
         self._seen += len(block)
-        return self._seen <= MAX_STREAM_BYTES
+        return self._seen <= self._max_bytes
+
+    def close(self) -> None:
+        """Gives back the room of what never became whole."""
+        self._partial.clear()
+        self._data.clear()
+        self._data_bytes = 0
+        self._place.hold(0)
 
     def _skip_bom(self, chunk: bytes) -> bytes:
         """What is left of the first bytes without a byte order mark; they are held back while they may be one."""
@@ -106,21 +123,36 @@ class EventStreamParser:
         lines = _LINE_END.split(chunk)
         if len(lines) > 1:
             self._after_cr = chunk.endswith(b"\r")
-            lines[0] = bytes(self._partial) + lines[0]
-            self._partial.clear()
+            if self._partial:
+                self._partial += lines[0]
+                lines[0] = bytes(self._partial)
+                self._partial.clear()
         self._partial += lines.pop()
-        if len(self._partial) > MAX_LINE_BYTES or max(map(len, lines), default=0) > MAX_LINE_BYTES:
-            raise self._attempt.error(ProviderResponseError, "A line of the answer is longer than it may be.")
         for line in lines:
             if line:
                 self._take_field(line)
             else:
                 self._dispatch(events)
+        if len(self._partial) > MAX_LINE_BYTES:
+            self._check_line(self._partial)
+        if not self._place.hold(len(self._partial) + self._data_bytes):
+            raise self._attempt.error(NoRoomLeftError, "There is no room left for so large an event.", retry_after=1.0)
+
+    def _check_line(self, line: bytes | bytearray) -> None:
+        if not _JSON.match(line):
+            raise self._attempt.error(ProviderResponseError, "A line of the answer is longer than it may be.")
 
     def _take_field(self, line: bytes) -> None:
+        if len(line) > MAX_LINE_BYTES:
+            self._check_line(line)
+        if line.startswith(b"data: "):  # without a copy more of what may be large
+            self._data.append(line[6:])
+            self._data_bytes += len(line)
+            return
         name, _, value = line.partition(b":")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
+            self._data.append(value)
+            self._data_bytes += len(line)
         elif name == b"event":
             self._event = value.removeprefix(b" ")
 
@@ -130,6 +162,7 @@ class EventStreamParser:
             kind = self._event.decode(errors="replace") or MESSAGE
             events.append(ServerSentEvent(kind, _utf8(b"\n".join(self._data))))
             self._data.clear()
+            self._data_bytes = 0
         self._event = b""
 
 

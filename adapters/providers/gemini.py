@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.masking import NO_MASKING, Masking
 from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
@@ -44,8 +45,10 @@ class GeminiProvider(Provider, ModelList):
         ca_file: str | None = None,
         verify: bool = True,
         masking: Masking = NO_MASKING,
+        bounds: AnswerBounds | None = None,
     ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
         self._masking = masking
         network = Network.of(headers, query, proxy, ca_file, verify=verify)
         self._upstream = Upstream(base_url, keyed(FORM, api_key, api_key_header, "x-goog-api-key"), network)
@@ -60,7 +63,7 @@ class GeminiProvider(Provider, ModelList):
             return self._upstream.post(_path(model), await encode_request(request, model, attempt), attempt)
 
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
-        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)
+        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error, bounds=self._bounds)
 
     async def list_models(self) -> Sequence[str]:
         """See the port of model lists."""

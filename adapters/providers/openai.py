@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.masking import NO_MASKING, Masking
 from adapters.providers.attempt import Attempt
+from adapters.providers.call_form import CallForm, CallForms, Form
 from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.listing import THREAD_ID, Page, read_models, rows
@@ -20,6 +22,7 @@ from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
 from domain.model import CompletionRequest
+from ports.clock import Clock
 from ports.model_list import ModelList
 from ports.provider import Provider
 
@@ -28,9 +31,10 @@ SIGNED = frozenset({"reasoning_details", "extra_content", "tool_calls"})
 
 
 class OpenAIProvider(Provider, ModelList):
-    """Chat completions over HTTP, always streamed from the provider, with usage.
+    """Chat completions over HTTP, streamed from the provider with usage, unless it refuses that.
 
-    `base_url` includes the version, as in the official clients: `https://api.openai.com/v1`. Raises
+    `base_url` includes the version, as in the official clients: `https://api.openai.com/v1`. `stream` and
+    `stream_options` say beforehand whether it takes them; else that is found out, and remembered for a while. Raises
     `ConfigurationError` for an address or a key that cannot be used.
     """
 
@@ -46,9 +50,15 @@ class OpenAIProvider(Provider, ModelList):
         proxy: str | None = None,
         ca_file: str | None = None,
         verify: bool = True,
+        stream: bool = True,
+        stream_options: bool = True,
+        clock: Clock | None = None,
         masking: Masking = NO_MASKING,
+        bounds: AnswerBounds | None = None,
     ) -> None:
         self._name = name
+        self._bounds = bounds or AnswerBounds()
+        self._forms = CallForms(Form(stream, stream and stream_options), clock)
         self._masking = masking
         network = Network.of(headers, query, proxy, ca_file, verify=verify)
         self._upstream = Upstream(base_url, keyed(FORM, api_key, api_key_header, "Authorization"), network)
@@ -58,9 +68,10 @@ class OpenAIProvider(Provider, ModelList):
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
         """One call; see the port."""
         attempt = Attempt(self._name, thread_id, self._masking)
+        form = CallForm(self._forms, model)
 
         async def send() -> UpstreamResponse:
-            body = await encode_body(_body(request, model), request.size)
+            body = await encode_body(_body(request, model, form.form), request.size)
             return self._upstream.post("/chat/completions", body, attempt)
 
         def whole(body: bytes) -> list[Delta]:
@@ -68,7 +79,17 @@ class OpenAIProvider(Provider, ModelList):
 
         choices = request.options.get("n")
         reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
-        return StreamedAnswer(attempt, send, reader, status_error, choices=due, template=ChunkTemplate(), whole=whole)
+        return StreamedAnswer(
+            attempt,
+            send,
+            reader,
+            status_error,
+            choices=due,
+            template=ChunkTemplate(),
+            whole=whole,
+            form=form,
+            bounds=self._bounds,
+        )
 
     async def list_models(self) -> Sequence[str]:
         """See the port of model lists."""
@@ -80,19 +101,22 @@ class OpenAIProvider(Provider, ModelList):
         await self._upstream.aclose()
 
 
-def _body(request: CompletionRequest, model: str) -> dict[str, object]:
+def _body(request: CompletionRequest, model: str, form: Form) -> dict[str, object]:
     given = request.options.get("stream_options")
     foreign = any(map(SIGNED.intersection, (message.extra for message in request.messages))) and not may_sign(model)
-    return {
+    body: dict[str, object] = {
         "model": model,
         "messages": [
             {"role": role, "content": content, **(unsigned(extra) if foreign else extra)}
             for role, content, extra in request.messages
         ],
         **request.options,
-        "stream": True,
+        "stream": form.stream,
         "stream_options": {**(given if isinstance(given, dict) else {}), "include_usage": True},
     }
+    if not form.stream_options:
+        del body["stream_options"]
+    return body
 
 
 def _page(content: Mapping[str, Any]) -> Page:

@@ -5,11 +5,10 @@ What it says about the request goes with the error, apart from all that is logge
 
 import re
 from collections.abc import Mapping, Set
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.error_body import body_told, error_in
+from adapters.providers.retry_after import retry_after
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -22,10 +21,7 @@ from domain.errors import (
     Scalar,
 )
 
-MAX_RETRY_AFTER = 3600.0
-
 _WORD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 # 402 and `insufficient_quota` (a 429): the account is empty, which no retry mends and an operator must.
 _OPERATOR = frozenset({401, 402, 403, 407})  # 407: the proxy's
@@ -63,7 +59,7 @@ def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body
 
 def known_error(attempt: Attempt, status: int, headers: Mapping[str, str], error: object) -> ProviderError:
     """The error that a response is which says this under `error`."""
-    return _build(attempt, status, error, {"status": status, "retry_after": _retry_after(headers)})
+    return _build(attempt, status, error, {"status": status, "retry_after": retry_after(headers)})
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
@@ -106,22 +102,3 @@ def _word(value: object) -> str | None:
     """A code or a parameter's name, if it looks like one: it may come from the prompt otherwise."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return text if isinstance(text, str) and _WORD.fullmatch(text) else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `Retry-After`, a number or an HTTP date (against the provider's own clock), at most an hour."""
-    value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        return min(float(value), MAX_RETRY_AFTER)
-    until = _date(value)
-    if until is None:
-        return None
-    now = _date(headers.get("date", "")) or datetime.now(UTC)
-    return min(max((until - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
-def _date(value: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(value).replace(tzinfo=UTC)  # an HTTP date is always GMT
-    except (ValueError, OverflowError):  # a year of twenty digits
-        return None

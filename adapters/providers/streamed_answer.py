@@ -10,25 +10,27 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
+from adapters.answer_bounds import AnswerBounds
 from adapters.providers.attempt import Attempt
+from adapters.providers.call_form import CallForm
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.delta_feed import DeltaFeed, EventReader
-from adapters.providers.event_stream import MAX_STREAM_BYTES
 from adapters.providers.upstream import UpstreamResponse
 from domain.delta import Delta
 from domain.errors import (
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderConnectionError,
     ProviderError,
     ProviderResponseError,
 )
-from ports.provider import Delivery
+from ports.provider import Delivery, SignsOfLife
 
 T = TypeVar("T")
 
 MAX_ERROR_BODY_BYTES = 256 << 10
 ERROR_BODY_SECONDS = 1.0
-MAX_COUNT = MAX_STREAM_BYTES
+MAX_COUNT = 16 << 20
 """No answer has more tokens than it may have bytes: more would shut its caller out by its limits, or could not even be
 stored."""
 
@@ -41,16 +43,20 @@ class StatusError(Protocol):
         """The error; `body` is the beginning of the response's, or nothing."""
 
 
-class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
+class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
     """A context to be in, and the batches of deltas to iterate over in it. `send` makes the request as it is entered.
 
     `choices` answers are due: a cut after the last one's finish reason takes nothing from them: it is their end (R5).
-    `whole` reads the JSON of a provider that ignores that it is to stream; without it, that is not an answer.
+    `whole` reads the JSON of a provider that ignores that it is to stream; without it, that is not an answer. `form` is
+    that in which `send` puts the call: if it is refused, the call is made again in another.
     """
 
     __slots__ = (
+        "_alive",
         "_attempt",
+        "_bounds",
         "_feed",
+        "_form",
         "_response",
         "_send",
         "_status_error",
@@ -68,27 +74,47 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         choices: int = 1,
         template: ChunkTemplate | None = None,
         whole: Callable[[bytes], list[Delta]] | None = None,
+        form: CallForm | None = None,
+        bounds: AnswerBounds | None = None,
     ) -> None:
+        self._bounds = bounds or AnswerBounds()
         self._attempt = attempt
         self._send = send
-        self._feed = DeltaFeed(attempt, reader, choices, template)
+        self._feed = DeltaFeed(attempt, reader, choices, template, self._bounds)
         self._status_error = status_error
         self._whole = whole
+        self._form = form
         self._unread_whole = False
+        self._alive: Callable[[], None] | None = None
+
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """See the port."""
+        self._alive = self._feed.alive = alive
 
     async def __aenter__(self) -> Self:
+        while not await self._begin():
+            pass  # asked in a form that it refuses, of which there are two
+        return self
+
+    async def _begin(self) -> bool:
+        """Makes the call. False if it has to be made again in another form."""
         self._response = await self._send()
+        if self._alive is not None:
+            self._response.on_life(self._alive)
         await self._response.__aenter__()
         try:
-            await self._check_head()
+            if await self._check_head():
+                return True
         except BaseException as error:
             await self._response.__aexit__(type(error), error, error.__traceback__)
             raise
-        return self
+        await self._response.__aexit__(None, None, None)
+        return False
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._feed.close()
         if self._feed.over:
             self._response.finish()
         await self._response.__aexit__(kind, error, trace)
@@ -120,15 +146,21 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
             if self._feed.unfinished > 0:
                 raise
 
-    async def _check_head(self) -> None:
+    async def _check_head(self) -> bool:
+        """Whether it is an answer that has begun, and not a refusal of the form alone."""
         response = self._response
         if response.status != 200:
             body = await self._read_error() if 400 <= response.status < 500 else b""
+            if self._form is not None and self._form.refused(response.status, body):
+                return False
             raise self._status_error(self._attempt, response.status, response.headers, body)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         self._unread_whole = self._whole is not None and kind == "application/json"
         if kind != "text/event-stream" and not self._unread_whole:
             raise self._attempt.error(ProviderResponseError, "The provider's answer is not a stream.", status=200)
+        if self._form is not None:
+            self._form.accepted()
+        return True
 
     async def _read_error(self) -> bytes:
         """The beginning of an error's body. If it is cut, or late, the status still says what happened."""
@@ -140,11 +172,18 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery):
         return bytes(body[:MAX_ERROR_BODY_BYTES])
 
     async def _read_all(self) -> bytes:
-        body = bytearray()
-        while data := await self._response.read():
-            body += data
-            if len(body) > MAX_STREAM_BYTES:
-                raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
+        body, place = bytearray(), self._bounds.room.place()
+        try:
+            while data := await self._response.read():
+                body += data
+                if len(body) > self._bounds.max_bytes:
+                    raise self._attempt.error(ProviderAnswerTooLargeError, "The answer is larger than it may be.")
+                if not place.hold(len(body)):
+                    raise self._attempt.error(
+                        NoRoomLeftError, "There is no room left for so large an answer.", retry_after=1.0
+                    )
+        finally:
+            place.hold(0)
         return bytes(body)
 
     async def _read(self) -> bytes:

@@ -183,13 +183,18 @@ class Upstream:
 class UpstreamResponse:
     """A response whose body is read as it arrives. Leaving the context before its end hangs up at once (S7, R8)."""
 
-    __slots__ = ("_attempt", "_connection", "_finished", "_request", "_upstream")
+    __slots__ = ("_alive", "_attempt", "_connection", "_finished", "_request", "_upstream")
 
     def __init__(self, upstream: Upstream, request: bytes, attempt: Attempt) -> None:
         self._upstream = upstream
         self._request = request
         self._attempt = attempt
         self._finished = False
+        self._alive: Callable[[], None] | None = None
+
+    def on_life(self, alive: Callable[[], None]) -> None:
+        """Has `alive` called with bytes that come before the body, or in the middle of it and are none of it."""
+        self._alive = alive
 
     @property
     def status(self) -> int:
@@ -247,6 +252,7 @@ class UpstreamResponse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
+        connection.alive = None
         if connection.complete:
             self._upstream.release(connection)
         elif self._finished and connection.failure is None and not connection.body:
@@ -261,6 +267,7 @@ class UpstreamResponse:
         and another connection may carry it (as curl and browsers do; RFC 9112, section 9.3.1).
         """
         self._connection = connection
+        connection.alive = self._alive
         request = self._request
         connection.begin(request[:STEP_BYTES])
         try:

@@ -168,13 +168,31 @@ class RedisClient:
         read: bool = False,
     ) -> Reply:
         """Runs a script. If Redis does not have it (any more), once more with its text, within a second `timeout`."""
+        return await self._evalsha(self._hot, script, keys, args, timeout, read=read)
+
+    async def evalsha_bulk(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Argument] = (), *, timeout: float
+    ) -> Reply:
+        """Runs a script that carries much, beside the small ones."""
+        return await self._evalsha(self._bulk, script, keys, args, timeout, read=False)
+
+    async def _evalsha(
+        self,
+        lane: GroupCommit,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Argument],
+        timeout: float,
+        *,
+        read: bool,
+    ) -> Reply:
         rest = (len(keys), *keys, *args)
         try:
-            return await self._run(self._hot, script.operation, ("EVALSHA", script.sha, *rest), timeout, read)
+            return await self._run(lane, script.operation, ("EVALSHA", script.sha, *rest), timeout, read)
         except RedisRefusedError as error:
             if error.word != "NOSCRIPT":
                 raise
-        return await self._run(self._hot, script.operation, ("EVAL", script.text, *rest), timeout, read)
+        return await self._run(lane, script.operation, ("EVAL", script.text, *rest), timeout, read)
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[DedicatedConnection]:

@@ -12,6 +12,7 @@ SSEBaseError
         ProviderTimeoutError
         ProviderConnectionError
         NoConnectionLeftError
+        NoRoomLeftError
         ProviderTruncatedError
         ProviderResponseError
             ProviderAnswerTooLargeError
@@ -66,6 +67,7 @@ from domain.errors.configuration import ConfigurationError
 from domain.errors.execution_tracker import ExecutionNotFoundError, ExecutionTrackerError
 from domain.errors.provider import (
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -142,6 +144,7 @@ __all__ = [
     "MissingParameterError",
     "ModelNotFoundError",
     "NoConnectionLeftError",
+    "NoRoomLeftError",
     "NumberOutOfRangeError",
     "ProviderAnswerTooLargeError",
     "ProviderAuthenticationError",

@@ -29,6 +29,12 @@ class NoConnectionLeftError(ProviderError):
     code = "no_connection_left"
 
 
+class NoRoomLeftError(ProviderError):
+    """This process has no memory left for so large an event: the provider is not to blame."""
+
+    code = "no_room_left"
+
+
 class ProviderTruncatedError(ProviderError):
     """The answer ended without a finish reason."""
 

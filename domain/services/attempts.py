@@ -7,6 +7,7 @@ from typing import TypeAlias
 from domain.errors import (
     CircuitBreakerOpenError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAuthenticationError,
     ProviderError,
     ProviderModelNotFoundError,
@@ -17,7 +18,7 @@ from domain.errors import (
 from domain.model import Complete
 from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.progress import Progress
-from domain.services.provider_call import ProviderCalls, StreamTimeouts
+from domain.services.provider_call import ProviderCalls
 from domain.services.rescue import continuation, rescuable
 from domain.services.retry_budget import RetryBudget
 from domain.services.routing import Router, Then, of_target_alone, reaction
@@ -25,12 +26,15 @@ from domain.services.seam import Seam, UnjoinableError
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits
 from domain.services.targets import Target
+from domain.services.timeouts import Timeouts
 from ports.clock import Clock
 from ports.defects import LOGGED_DEFECTS, Defects
 from ports.stream_log import StreamLog
 
-__all__ = ["Attempts", "Progress", "StreamTimeouts"]
+__all__ = ["Attempts", "Progress"]
 
+OWN = (NoConnectionLeftError, NoRoomLeftError)
+"""Failures of this process: they say nothing about a target (B5)."""
 Attempt: TypeAlias = Coroutine[None, None, Complete | None]
 """Handed on where nothing is left to do: each coroutine that only waits for another is 300 bytes of an open stream."""
 
@@ -45,7 +49,7 @@ class Attempts:
         router: Router,
         breakers: CircuitBreakers,
         sweeper: Sweeper,
-        timeouts: StreamTimeouts,
+        timeouts: Timeouts,
         permits: TargetPermits | None = None,
         defects: Defects = LOGGED_DEFECTS,
     ) -> None:
@@ -55,7 +59,7 @@ class Attempts:
         self._sweeper = sweeper
         self._timeouts = timeouts
         self._permits = permits
-        self._calls = ProviderCalls(clock, log, sweeper, timeouts, defects)
+        self._calls = ProviderCalls(clock, log, sweeper, timeouts, self._could_answer, self._probes, defects)
         self._budget = RetryBudget(clock)
 
     async def run(self, progress: Progress) -> Complete:
@@ -65,19 +69,20 @@ class Attempts:
         `CircuitBreakerOpenError` if no target may be called now.
         """
         self._budget.deposit()
-        progress.deadline = self._clock.monotonic() + self._timeouts.total
+        targets: Sequence[Target] = self._router.choose(progress.request)
+        total = max(self._timeouts.of(target.name).total for target in targets)
+        progress.deadline = self._clock.monotonic() + total
         try:
-            with self._sweeper.timeout(self._timeouts.total):
-                return await self._try_targets(progress)
+            with self._sweeper.timeout(total):
+                return await self._try_targets(progress, targets)
         except TimeoutError as error:
             raise ProviderTimeoutError(
                 "The answer took longer than it may in all.",
                 thread_id=progress.thread_id,
-                details={"phase": "total", "seconds": self._timeouts.total},
+                details={"phase": "total", "seconds": total},
             ) from error
 
-    async def _try_targets(self, progress: Progress) -> Complete:
-        targets: Sequence[Target] = self._router.choose(progress.request)
+    async def _try_targets(self, progress: Progress, targets: Sequence[Target]) -> Complete:
         if self._permits is not None:
             targets = self._permits.prefer(targets)
         rest: Sequence[Target] = targets
@@ -86,9 +91,10 @@ class Attempts:
         last: ProviderError | None = None
         while rest:
             target, rest = rest[0], rest[1:]
+            progress.rest = rest
             batches, begun = progress.batches, progress.first_event_at is not None
             try:
-                complete = await self._try_forms(progress, target, rest)
+                complete = await self._try_forms(progress, target)
             except ProviderError as error:
                 if progress.first_event_at is not None and not rescuable(progress):
                     raise
@@ -115,31 +121,35 @@ class Attempts:
             details={"retry_after": max(1.0, wait or 0.0)},
         )
 
+    def _could_answer(self, target: Target) -> bool:
+        return not self._breakers.shuts_out(target.name)
+
+    def _probes(self, progress: Progress, target: Target) -> bool:
+        return self._breakers.probes(target.name, progress.lease.stream_id)
+
     def _may_go_on(self, progress: Progress, error: ProviderError) -> bool:
         """Whether a target that may be tried again may finish its own answer too."""
         left = progress.deadline - self._clock.monotonic()
         return self._router.retry_delay(error, 1, left, last=True) is not None and self._budget.withdraw()
 
-    def _try_forms(self, progress: Progress, target: Target, rest: Sequence[Target]) -> Attempt:
+    def _try_forms(self, progress: Progress, target: Target) -> Attempt:
         """One target, which may have a beginning to go on from."""
         if target.prefill and any(progress.answer.texts):
-            return self._try_prefilled(progress, target, rest)
-        return self._try_target(progress, target, rest, prefill=False)
+            return self._try_prefilled(progress, target)
+        return self._try_target(progress, target, prefill=False)
 
-    async def _try_prefilled(self, progress: Progress, target: Target, rest: Sequence[Target]) -> Complete | None:
+    async def _try_prefilled(self, progress: Progress, target: Target) -> Complete | None:
         """If the target refuses the beginning of an answer, though it is said to take one, it is asked to go on."""
         batches = progress.batches
         try:
-            return await self._try_target(progress, target, rest, prefill=True)
+            return await self._try_target(progress, target, prefill=True)
         except ProviderRequestError as error:
             if progress.batches != batches or reaction(error).then is not Then.CALLER:
                 raise
-        return await self._try_target(progress, target, rest, prefill=False)
+        return await self._try_target(progress, target, prefill=False)
 
-    async def _try_target(
-        self, progress: Progress, target: Target, rest: Sequence[Target], *, prefill: bool
-    ) -> Complete | None:
-        """One target with its retries, `rest` behind it; None if its breaker shuts it out from the start."""
+    async def _try_target(self, progress: Progress, target: Target, *, prefill: bool) -> Complete | None:
+        """One target with its retries; None if its breaker shuts it out from the start."""
         attempt, last = 0, None
         while True:
             attempt += 1
@@ -151,7 +161,7 @@ class Attempts:
                 if progress.first_event_at is not None or self._breakers.shuts_out(target.name):
                     raise
                 left = progress.deadline - self._clock.monotonic()
-                alone = all(self._breakers.shuts_out(other.name) for other in rest)
+                alone = not any(map(self._could_answer, progress.rest))
                 delay = self._router.retry_delay(error, attempt, left, last=alone)
                 if delay is None or not self._budget.withdraw():
                     raise
@@ -187,7 +197,7 @@ class Attempts:
             verdict = True
         except ProviderError as error:
             progress.failures += ((target.name, error.code),)
-            if error.retryable and not isinstance(error, NoConnectionLeftError):
+            if error.retryable and not isinstance(error, OWN):
                 await self._breakers.failed(target.name, holder, error.retry_after or 0.0, error.code)
                 verdict = True
             raise

@@ -46,11 +46,12 @@ class CircuitBreakers:
         clock: Clock,
         board: BreakerBoard,
         policy: BreakerPolicy,
-        probe_seconds: float,
+        probe_seconds: Callable[[str], float],
         chance: Callable[[], float] = random.random,
         defects: Defects = LOGGED_DEFECTS,
     ) -> None:
-        """`probe_seconds` is longer than a call may take; `chance` gives a number from 0 to 1."""
+        """`probe_seconds` of a target are longer than a call of it may take to its first event; `chance` gives a number
+        from 0 to 1."""
         self._wall = Wall(defects, Where.BREAKERS)
         self._clock = clock
         self._board = board
@@ -78,7 +79,7 @@ class CircuitBreakers:
         if phase(state, now) is Phase.OPEN:
             return False
         try:
-            acquired = await self._board.acquire_probe(target, holder, self._probe_seconds)
+            acquired = await self._board.acquire_probe(target, holder, self._probe_seconds(target))
         except asyncio.CancelledError:
             await self._board.release_probe(target, holder)
             raise

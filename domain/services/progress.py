@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -10,6 +10,7 @@ from domain.delta import Delta, Shape, Usage
 from domain.events import Events, Kind
 from domain.jobs import Job
 from domain.model import GAP_BOUNDS, CompletionRequest, Lease
+from domain.services.targets import Target
 
 MAX_RESCUE_CHARACTERS = 1 << 18
 """A longer answer is not rescued: its text is not kept."""
@@ -33,6 +34,8 @@ class Progress:
     """What it has said: for the cache, and for a rescue. Forgotten if it is for neither."""
     deadline: float = math.inf
     """When all attempts together must be over; monotonic seconds."""
+    rest: Sequence[Target] = ()
+    """The targets of the route that are not tried yet and may do better than the one that is."""
     attempts: int = 0
     rescues: int = 0
     """How many attempts went on from what an earlier one had sent."""

@@ -1,7 +1,7 @@
 """One call of one provider: from its socket to the log, a batch at a time, and never silent for too long."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import cast
 
@@ -11,15 +11,14 @@ from domain.events import Events, columns
 from domain.model import Complete, CompletionRequest
 from domain.services.progress import Progress
 from domain.services.seam import Seam
-from domain.services.sweeper import Alarm, Sweeper
+from domain.services.silence import Silence
+from domain.services.sweeper import Sweeper
 from domain.services.targets import Target
+from domain.services.timeouts import Timeouts
 from ports.clock import Clock
 from ports.defects import LOGGED_DEFECTS, Defects, Wall, Where
-from ports.provider import Delivery
+from ports.provider import Delivery, SignsOfLife
 from ports.stream_log import StreamLog
-
-# After the finish reason only usage and an end mark can follow; a provider that sends neither is not waited for (R5).
-LINGER_SECONDS = 1.0
 
 
 @lru_cache(maxsize=64)
@@ -28,13 +27,9 @@ def _delivers(kind: type) -> bool:
     return issubclass(kind, Delivery)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamTimeouts:
-    """How long a provider may be silent, and an answer may take; seconds."""
-
-    first_event: float = 10.0
-    idle: float = 30.0
-    total: float = 300.0
+@lru_cache(maxsize=64)
+def _tells_of_life(kind: type) -> bool:
+    return issubclass(kind, SignsOfLife)
 
 
 class ProviderCalls:
@@ -45,14 +40,19 @@ class ProviderCalls:
         clock: Clock,
         log: StreamLog,
         sweeper: Sweeper,
-        timeouts: StreamTimeouts,
+        timeouts: Timeouts,
+        could_answer: Callable[[Target], bool],
+        probes: Callable[[Progress, Target], bool],
         defects: Defects = LOGGED_DEFECTS,
     ) -> None:
+        """`could_answer` tells whether a target may be called now, `probes` whether its call is a breaker's probe."""
         self._wall = Wall(defects, Where.GENERATION)
         self._clock = clock
         self._log = log
         self._sweeper = sweeper
         self._timeouts = timeouts
+        self._could_answer = could_answer
+        self._probes = probes
 
     async def make(self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None) -> Complete:
         """Appends what the target answers to `request`; behind a `seam`, if it goes on from what was sent before.
@@ -64,12 +64,25 @@ class ProviderCalls:
         progress.usage = None  # what a failed attempt said of its own is not billed (R7)
         progress.unfinished = progress.choices
         sent, started = progress.batches, self._clock.monotonic()
+        limits = self._timeouts.of(target.name)
+        shorter = limits.total < progress.deadline - started  # else the limit of all attempts is enough
         try:
-            with self._sweeper.timeout(self._timeouts.first_event) as timeout:
-                await self._pump(progress, target, request, seam, timeout.alarm)
+            with (
+                self._sweeper.timeout(limits.total) if shorter else nullcontext(),
+                Silence(
+                    self._clock,
+                    self._sweeper,
+                    limits,
+                    lambda: self._others(progress),
+                    probe=self._probes(progress, target),
+                ) as silence,
+            ):
+                await self._pump(progress, target, request, seam, silence)
         except TimeoutError as error:
             if progress.unfinished > 0:
                 phase = "first_event" if progress.batches == sent else "idle"
+                if shorter and self._clock.monotonic() >= started + limits.total:
+                    phase = "total"
                 raise self._silent(progress, target, phase, started) from error
         except ProviderError as error:
             # Every choice has its finish reason: what went wrong after that took nothing from the answer (R5).
@@ -81,12 +94,16 @@ class ProviderCalls:
             raise self._truncated(progress, target, "The provider ended the answer without a finish reason.")
         return Complete(progress.finish_reason, progress.usage, progress.model or target.model, target.name)
 
+    def _others(self, progress: Progress) -> bool:
+        """Whether another target of the route could still answer."""
+        return any(map(self._could_answer, progress.rest))
+
     async def _pump(
-        self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None, alarm: Alarm
+        self, progress: Progress, target: Target, request: CompletionRequest, seam: Seam | None, silence: Silence
     ) -> None:
         """`take` is the path of each event."""
-        append, monotonic, idle = self._log.append, self._clock.monotonic, self._timeouts.idle
-        lease = progress.lease
+        append, monotonic, idle = self._log.append, self._clock.monotonic, self._timeouts.of(target.name).idle
+        lease, alarm = progress.lease, silence.alarm
 
         heard = False
 
@@ -95,20 +112,27 @@ class ProviderCalls:
             now = monotonic()
             if not heard:
                 heard = True
+                silence.begun()
                 for began in progress.began:
                     with self._wall:  # a permit, a breaker: the answer is there all the same
                         began(now)
             if seam is not None:
                 batch = seam.join(batch)
                 if not batch:  # held back, or all of it was there already: the provider is at work all the same
-                    alarm.at = now + idle
+                    silence.since, alarm.at = now, now + idle
                     return
             events = batch if type(batch) is Events else columns(batch)
             append(lease, events)
             progress.take(events, now)
-            alarm.at = now + (idle if progress.unfinished > 0 else LINGER_SECONDS)
+            if progress.unfinished > 0:
+                silence.since, alarm.at = now, now + idle
+            else:
+                silence.finish(now)
 
-        async with target.provider.stream(request, target.model, progress.thread_id) as answer:
+        answering = target.provider.stream(request, target.model, progress.thread_id)
+        if _tells_of_life(type(answering)):
+            cast("SignsOfLife", answering).on_life(silence.alive)
+        async with answering as answer:
             if _delivers(type(answer)):
                 await cast("Delivery", answer).deliver(take)
                 return

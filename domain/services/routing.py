@@ -9,6 +9,7 @@ from typing import NamedTuple
 from domain.errors import (
     ModelNotFoundError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -45,7 +46,7 @@ class Then(StrEnum):
     """Who is next when a target is done with."""
 
     NEXT = "next target"
-    LARGER = "next target with a larger context"
+    FITTING = "next target that is not known to be smaller"
     CALLER = "caller"
 
 
@@ -68,13 +69,16 @@ REACTIONS: Sequence[Reaction] = (
     Reaction(ProviderUnavailableError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderConnectionError, None, retry=Retry.LAST, then=Then.NEXT),
     Reaction(NoConnectionLeftError, None, retry=Retry.LAST, then=Then.NEXT),
+    Reaction(NoRoomLeftError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderTruncatedError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderAnswerTooLargeError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderResponseError, None, retry=Retry.YES, then=Then.NEXT),
     Reaction(ProviderTimeoutError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderAuthenticationError, None, retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderModelNotFoundError, None, retry=Retry.NO, then=Then.NEXT),
-    Reaction(ProviderRequestError, "context_length_exceeded", retry=Retry.NO, then=Then.LARGER),
+    Reaction(ProviderRequestError, "context_length_exceeded", retry=Retry.NO, then=Then.FITTING),
+    Reaction(ProviderRequestError, "request_too_large", retry=Retry.NO, then=Then.FITTING),
+    Reaction(ProviderRequestError, "string_above_max_length", retry=Retry.NO, then=Then.FITTING),
     Reaction(ProviderRequestError, "unsupported_parameter", retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderRequestError, "unsupported_value", retry=Retry.NO, then=Then.NEXT),
     Reaction(ProviderRequestError, None, retry=Retry.NO, then=Then.CALLER),
@@ -172,8 +176,8 @@ class Router:
     ) -> Sequence[Target]:
         """Those of the `rest` of a route that may do better with the `request` than the `failed` target."""
         then = reaction(error).then
-        if then is Then.LARGER or (then is Then.CALLER and _too_long(error, failed, request)):
-            return [target for target in rest if target.context_tokens > failed.context_tokens]
+        if then is Then.FITTING or (then is Then.CALLER and _too_long(error, failed, request)):
+            return [target for target in rest if not 0 < target.context_tokens < failed.context_tokens]
         return rest if then is Then.NEXT else ()
 
     def _place(self, place: str | Place) -> Target:

@@ -41,6 +41,7 @@ TABLE: dict[type[SSEBaseError], Row] = {
     errors.ProviderTimeoutError: Row(504, UPSTREAM),
     errors.ProviderConnectionError: Row(502, UPSTREAM),
     errors.NoConnectionLeftError: Row(503, "overloaded_error"),
+    errors.NoRoomLeftError: Row(503, "overloaded_error"),
     errors.ProviderTruncatedError: Row(502, UPSTREAM),
     errors.ProviderResponseError: Row(502, UPSTREAM),
     errors.ProviderAnswerTooLargeError: Row(502, UPSTREAM),

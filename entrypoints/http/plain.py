@@ -10,7 +10,7 @@ from domain.model import Batch, Cancelled, Complete, Failed
 from domain.services.streams import Attachment
 from entrypoints.http.connection import ReaderConnection
 from entrypoints.http.headers import target_value
-from entrypoints.http.sse import ErrorResponse
+from entrypoints.http.sse import MAX_WRITE, ErrorResponse
 
 
 class Assembler(Protocol):
@@ -61,4 +61,7 @@ class PlainResponse(Response):
         self.body = self._assembler.body()
         headers = [header for header in self.raw_headers if header[0] != b"content-length"]
         self.raw_headers = [*headers, (b"content-length", str(len(self.body)).encode("ascii"))]
-        await super().__call__(scope, receive, send)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), MAX_WRITE):  # the server waits for the client between two (S11)
+            piece = self.body[start : start + MAX_WRITE]
+            await send({"type": "http.response.body", "body": piece, "more_body": start + MAX_WRITE < len(self.body)})

@@ -8,7 +8,7 @@ coroutine reads a batch and writes it; the connection tells when the client leav
 import asyncio
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol
 
@@ -17,10 +17,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ReaderDefectError, StreamNotResumableError
+from domain.events import Kind, columns
 from domain.model import Batch, Failed
 from domain.services.generations import failed
 from domain.services.streams import Attachment
 from domain.services.sweeper import Sweeper
+from domain.weight import weight
 from entrypoints.http.connection import ReaderConnection
 from entrypoints.http.headers import target_header
 from entrypoints.http.server.exchange import Exchange
@@ -42,6 +44,10 @@ class Encoder(Protocol):
     @abstractmethod
     def encode(self, batch: Batch) -> bytes:
         """The events as SSE, in one piece."""
+
+    @abstractmethod
+    def pieces(self, seq: int, text: str, kind: Kind) -> Iterator[bytes]:
+        """One event as `encode` has it, piece by piece."""
 
     @abstractmethod
     def lost(self, failure: Failed) -> bytes:
@@ -179,13 +185,13 @@ class StreamResponse(EventSourceResponse):
 
     async def _copy(self, connection: ReaderConnection, batch: Batch | None, send: Send) -> None:
         """From the log to the client: what `_push` has not written already."""
-        reader, encode = self._attachment.reader, self._encoder.encode
+        reader = self._attachment.reader
         while not connection.gone:
             if self._resumable and not reader.resumable:
                 self._resumable = False
                 await self._write(send, self._encoder.not_resumable)  # before the batch: it may be the end (S4)
             if batch is not None:
-                await self._write(send, encode(batch))
+                await self._write_batch(send, batch)
             if reader.ended:
                 return
             if batch is None and not self._leaving:
@@ -209,6 +215,17 @@ class StreamResponse(EventSourceResponse):
         self._alarm.at = streams.clock.monotonic() + streams.heartbeat
         return True
 
+    async def _write_batch(self, send: Send, batch: Batch) -> None:
+        """One large event is encoded as the client takes it: several readers of it hold it once (S11)."""
+        first, events = batch
+        if len(events) > 1 or weight(columns(events)) <= MAX_WRITE:
+            await self._write(send, self._encoder.encode(batch))
+            return
+        given = columns(events)
+        for piece in self._encoder.pieces(first, given.texts[0], given.kinds[0]):
+            self._uncork()
+            await self._write(send, piece)
+
     async def _write(self, send: Send, body: bytes) -> None:
         """Writes `body`; while that is under way the alarm means a client that takes nothing, else a silent stream."""
         streams = self._streams
@@ -216,6 +233,8 @@ class StreamResponse(EventSourceResponse):
         if len(body) > MAX_WRITE:
             self._uncork()
         for start in range(0, len(body), MAX_WRITE):
+            if start:
+                now = streams.clock.monotonic()
             self._alarm.at = now + streams.send_timeout
             self._sending = True
             piece = body[start : start + MAX_WRITE]

@@ -1,5 +1,6 @@
 """Headgate's own dialect: a request from bytes, events to named SSE events, errors to problem details (RFC 9457)."""
 
+from collections.abc import Iterator
 from itertools import count
 
 from domain.delta import Shape, ToolCallDelta
@@ -24,6 +25,7 @@ from domain.model import (
 )
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import escaped, find_run, write_run
+from entrypoints.wire.large_event import MARK, marked, pieces
 from entrypoints.wire.parameters import RULES, check_parameters, read_messages, read_model
 
 # `stream` makes no sense here, where everything is one; everything else that OpenAI's dialect knows is known here too.
@@ -91,6 +93,15 @@ class NativeEncoder:
 
     def _blocks(self, first: int, events: Events[Event]) -> bytes:
         return b"".join(map(self._block, count(first), events.texts, events.kinds))
+
+    def pieces(self, seq: int, text: str, kind: Kind) -> Iterator[bytes]:
+        """One event as `encode` has it, piece by piece."""
+        if not isinstance(kind, Shape):
+            yield self._block(seq, text, kind)
+            return
+        yield b"id: %b-%d\nevent: delta\ndata: " % (self._epoch, seq)
+        yield from pieces(_delta(MARK, marked(kind)), text, kind)
+        yield b"\n\n"
 
     def _block(self, seq: int, text: str, kind: Kind) -> bytes:
         if isinstance(kind, Shape):

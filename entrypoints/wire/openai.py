@@ -1,5 +1,6 @@
 """OpenAI's dialect, streamed: a chat completion request from bytes, events to chunks, errors to its error object."""
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from domain.events import Answer, Events, Kind, columns
 from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, Failed, Json, JsonObject, StreamInfo
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import Run, escaped, find_run, write_run
+from entrypoints.wire.large_event import MARK, PIECE_BYTES, marked, pieces, slices
 from entrypoints.wire.native import told_members
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
 from entrypoints.wire.written_answers import WrittenAnswers
@@ -17,7 +19,6 @@ from entrypoints.wire.written_answers import WrittenAnswers
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
 INVALID_REQUEST = "invalid_request_error"
 """OpenAI's `type` of an error that the caller can mend."""
-_MARK = "\0"  # JSON has none
 
 
 class ChatCall(NamedTuple):
@@ -89,8 +90,8 @@ class OpenAIEncoder:
     def _frame(self, shape: Shape) -> tuple[bytes, bytes]:
         """What stands around a text, quotes included, in a chunk of ours of this shape. The last one is remembered."""
         if self._around is None or self._framed is not shape:
-            whole = json_text.dumps(chunk(_MARK, shape, self._info, include_usage=self._include_usage))
-            head, _, tail = whole.rpartition(json_text.dumps(_MARK))
+            whole = json_text.dumps(chunk(MARK, shape, self._info, include_usage=self._include_usage))
+            head, _, tail = whole.rpartition(json_text.dumps(MARK))
             self._framed, self._around = shape, (head, tail)
         return self._around
 
@@ -105,8 +106,8 @@ class OpenAIEncoder:
             known, answer.replayed = answer.replayed, True
             if not known or any(type(kind) is Shape and kind.dialect is not Dialect.OPENAI for kind in answer.kinds):
                 return self.encode(Batch(0, events))
-            marked = OpenAIEncoder(self._info._replace(epoch=_MARK), include_usage=self._include_usage)
-            pieces = marked.encode(Batch(0, events)).split(_MARK.encode())
+            marked = OpenAIEncoder(self._info._replace(epoch=MARK), include_usage=self._include_usage)
+            pieces = marked.encode(Batch(0, events)).split(MARK.encode())
             written.put(answer, pieces, include_usage=self._include_usage)
         return self._epoch.join(pieces)
 
@@ -126,6 +127,24 @@ class OpenAIEncoder:
         else:
             data = json_text.dumps(chunk(text, kind, self._info, include_usage=self._include_usage))
         return b"" if data is None else b"id: %b-%d\ndata: %b\n\n" % (self._epoch, seq, data)
+
+    def pieces(self, seq: int, text: str, kind: Kind) -> Iterator[bytes]:
+        """One event as `encode` has it, piece by piece."""
+        if not isinstance(kind, Shape) or (kind.tail is None and kind.usage is not None and self._hides(text, kind)):
+            yield self._block(seq, text, kind)
+            return
+        yield b"id: %b-%d\ndata: " % (self._epoch, seq)
+        if kind.dialect is not Dialect.OPENAI:
+            mark = MARK if text else ""
+            around = json_text.dumps(chunk(mark, marked(kind), self._info, include_usage=self._include_usage))
+            yield from pieces(around, text, kind)
+        else:
+            yield from slices(kind.head)
+            if kind.tail is not None:
+                for start in range(0, len(text), PIECE_BYTES):
+                    yield text[start : start + PIECE_BYTES].encode()
+                yield from slices(kind.tail)
+        yield b"\n\n"
 
     def _other(self, event: Kind) -> bytes | None:
         if isinstance(event, Complete):

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.answer_bounds import FREE_BYTES, AnswerBounds, EventRoom
 from adapters.providers.attempt import Attempt
-from adapters.providers.event_stream import MAX_LINE_BYTES, MAX_STREAM_BYTES, EventStreamParser
-from domain.errors import ProviderAnswerTooLargeError, ProviderResponseError
+from adapters.providers.event_stream import MAX_LINE_BYTES, EventStreamParser
+from domain.errors import NoRoomLeftError, ProviderAnswerTooLargeError, ProviderResponseError
 from tests.adapters.fed import fed
 from tests.event_source import EventSourceClient
 
@@ -132,25 +133,62 @@ def test_s15_any_text_comes_out_unchanged(text: str, cut: int) -> None:
     assert parse(stream[:cut], stream[cut:]) == [("message", text.encode())]
 
 
-def test_a_line_above_1_mib_is_refused_in_one_chunk_and_in_many() -> None:
-    line = b"data: " + b"x" * MAX_LINE_BYTES
-    for chunks in ([line + b"\n\n"], [line], [line[:1000], line[1000:]]):
+@pytest.mark.parametrize("size", [16, 1 << 10, 1 << 16, 1 << 22])
+def test_an_event_may_be_as_large_as_an_answer_in_one_chunk_and_in_many_12(size: int) -> None:
+    bounds = AnswerBounds(3 << 20)
+    block = b"data: {" + b"x" * (bounds.max_bytes - 9) + b"\n\n"
+    parser = EventStreamParser(ATTEMPT, bounds)
+    events = [event for start in range(0, len(block), size) for event in fed(parser, block[start : start + size])]
+    assert [len(event.data) for event in events] == [bounds.max_bytes - 8]
+    assert bounds.room.taken == 0
+    with pytest.raises(ProviderAnswerTooLargeError):
+        parser.feed(b"\n")
+
+
+@pytest.mark.parametrize("name", [b"data: ", b"data: DONE", b": ", b"event: ", b"y", b"id: {", b'"data": {'])
+def test_a_line_above_1_mib_that_is_no_json_is_refused_in_one_chunk_and_in_many(name: bytes) -> None:
+    line = name + b"x" * MAX_LINE_BYTES
+    for chunks in ([line + b"\n\n"], [line], [line[:1000], line[1000:]], [line[:-1], b"x\n\n"]):
         with pytest.raises(ProviderResponseError) as caught:
             parse(*chunks)
         assert caught.value.thread_id == "thread-1"
         assert caught.value.details == {"provider": "local"}
-    at_the_bound = line[:MAX_LINE_BYTES]
+
+
+def test_a_line_of_1_mib_may_be_anything() -> None:
+    at_the_bound = (b"data: " + b"x" * MAX_LINE_BYTES)[:MAX_LINE_BYTES]
     assert len(parse(at_the_bound + b"\n\n")[0][1]) == MAX_LINE_BYTES - 6
 
 
-def test_a_stream_above_16_mib_is_refused_for_good_g11() -> None:
+def test_a_stream_above_its_bound_is_refused_for_good_12_g11() -> None:
     block = b"data: " + b"x" * 1016 + b"\n\n"
-    parser = EventStreamParser(ATTEMPT)
-    for _ in range(MAX_STREAM_BYTES // len(block)):
+    parser = EventStreamParser(ATTEMPT, AnswerBounds(10 * len(block)))
+    for _ in range(10):
         assert fed(parser, block)
     with pytest.raises(ProviderAnswerTooLargeError) as caught:
         parser.feed(block)
     assert not caught.value.retryable
+    assert (caught.value.thread_id, caught.value.details) == ("thread-1", {"provider": "local"})
+
+
+@pytest.mark.parametrize("line", [b"data: {", b"data:[", b"data:\t {"])
+def test_what_is_not_whole_has_a_bound_over_all_streams_12(line: bytes) -> None:
+    """Each stream may hold a mebibyte; what they hold beyond that is taken from one room, and given back."""
+    room = EventRoom(3 << 20)
+    parsers = [EventStreamParser(ATTEMPT, AnswerBounds(64 << 20, room)) for _ in range(4)]
+    for parser in parsers[:3]:
+        parser.feed(line + b"x" * (FREE_BYTES + (1 << 20) - len(line)))
+    assert room.taken == 3 << 20
+    parsers[3].feed(b"data: {".ljust(FREE_BYTES, b"y"))
+    with pytest.raises(NoRoomLeftError) as caught:
+        parsers[3].feed(b"y")
+    assert (caught.value.retryable, caught.value.retry_after) == (True, 1.0)
+    parsers[0].close()
+    parsers[0].close()
+    parsers[1].feed(b"\n\n")
+    assert room.taken == 1 << 20
+    parsers[2].close()
+    assert room.taken == 0
 
 
 def test_time_is_linear_in_a_line_that_comes_in_small_chunks() -> None:

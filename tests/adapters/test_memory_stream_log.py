@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.manual_clock import ManualClock
-from adapters.memory.stream import MemoryReader, MemoryStream
+from adapters.memory.stream import MAX_READ_BYTES, MemoryReader, MemoryStream
 from adapters.memory.stream_log import MemoryStreamLog
 from adapters.memory.stream_store import PURGE_AT_ONCE, STREAM_OVERHEAD, StreamStore
 from domain.delta import Delta, ToolCallDelta
@@ -211,3 +211,30 @@ async def test_a_reader_comes_to_the_end_of_what_is_here_and_is_told_that_the_re
     assert await reader.read() == Batch(0, deltas(2))
     with pytest.raises(StreamNotResumableError):
         await reader.read()
+
+
+async def test_a_large_event_is_come_for_by_each_reader_s11() -> None:
+    """A reader's callback would encode all of it in the moment in which it is appended, and hold it."""
+    log = MemoryStreamLog(ManualClock(), max_bytes=1 << 24)
+    lease = await log.open(info())
+    reader = await log.follow(info().stream_id)
+    assert reader is not None
+    taken: list[int] = []
+
+    def take(batch: Batch) -> bool:
+        taken.append(len(batch.events))
+        return True
+
+    for text in ("small", "x" * (MAX_READ_BYTES + 1), "small again"):
+        reading = asyncio.create_task(reader.read(take))
+        await asyncio.sleep(0)
+        log.append(lease, [Delta(text)])
+        if text == "small":
+            assert taken == [1]
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            continue
+        batch = await reading
+        assert batch is not None
+        assert [event.text for event in batch.events if isinstance(event, Delta)] == [text]
+    assert taken == [1]

@@ -385,7 +385,7 @@ async def test_what_redis_has_from_before_is_told_the_newer_state_b6(server: Red
 
 async def test_closed_breakers_cost_no_command_on_the_path_of_a_request_b2(server: RedisServer) -> None:
     async with house(server, 1) as fleet:
-        breakers = CircuitBreakers(fleet.clock, fleet.boards[0], BreakerPolicy(), 30.0)
+        breakers = CircuitBreakers(fleet.clock, fleet.boards[0], BreakerPolicy(), lambda _: 30.0)
         before = fleet.client.commands
         for number in range(100):
             target, holder = f"p/{number % 7}", f"s{number}"

@@ -14,7 +14,7 @@ from adapters.redis.connection import connector
 from adapters.redis.stream_appender import LEASE_SECONDS, NOT_RESUMABLE
 from adapters.redis.stream_log import RedisStreamLog
 from adapters.redis.stream_mirror import decode_info, encode_info
-from domain.delta import Delta, Usage
+from domain.delta import Delta, Dialect, Usage
 from domain.errors import StreamLogUnavailableError, StreamNotResumableError
 from domain.model import Event, Failed, Lease, Position, StreamInfo
 from ports.defects import Where
@@ -302,6 +302,45 @@ async def test_what_cannot_be_written_hurts_no_other_stream_s14(server: RedisSer
         assert (await read_to_end(elsewhere))[-1] == NOT_RESUMABLE
         assert await texts(await follow(other.log)) == ["0", "1"]
         assert set(one.defects.places) == {Where.STREAM_LOG}
+
+
+@pytest.mark.parametrize("size", [1_400_000, 6 << 20])
+async def test_a_large_event_is_read_on_another_replica_12(server: RedisServer, size: int) -> None:
+    """An image in one event, among others of its stream and of another."""
+    image = Delta("", b'{"choices":[{"delta":{"images":["%b"]}}]}' % (b"A" * size), Dialect.OPENAI)
+    async with replica(server) as one, replica(server) as other:
+        lease, good = await one.log.open(info()), await one.log.open(info("s_other"))
+        one.log.append(lease, [*deltas(2), image])
+        one.log.append(good, [*deltas(1), END])
+        await append(one.log, lease, [*deltas(1), END])
+        reader = await follow(other.log)
+        assert list(await read_to_end(reader)) == [*deltas(2), image, *deltas(1), END]
+        assert reader.resumable
+        assert (await read_to_end(await follow(other.log, stream_id="s_other")))[-1] == END
+        assert (one.client.healthy, one.defects.places) == (True, [])
+
+
+@pytest.mark.parametrize("sizes", [[9 << 20], [6 << 20] * 3])
+async def test_what_is_too_large_for_redis_goes_on_in_memory_and_says_so_12_s14(
+    server: RedisServer, sizes: list[int]
+) -> None:
+    """An event, or a stream: who reads it here has all of it, and nobody waits for it elsewhere."""
+    images = [Delta("", b'{"choices":[{"delta":{"images":["%b"]}}]}' % (b"A" * size), Dialect.OPENAI) for size in sizes]
+    async with replica(server) as one, replica(server) as other:
+        one.log._store._max_stream_bytes = 64 << 20
+        lease, good = await one.log.open(info("s_large")), await one.log.open(info())
+        await append(one.log, lease, deltas(1))
+        here, elsewhere = await follow(one.log, stream_id="s_large"), await follow(other.log, stream_id="s_large")
+        for image in images:
+            one.log.append(lease, [image])
+        one.log.append(good, deltas(2))
+        await append(one.log, lease, [END])
+        await append(one.log, good, [END])
+        assert [*await read_to_end(here)] == [*deltas(1), *images, END]
+        assert not here.resumable
+        assert (await read_to_end(elsewhere))[-1] == NOT_RESUMABLE
+        assert await texts(await follow(other.log)) == ["0", "1"]
+        assert (one.client.healthy, one.defects.places) == (True, [])
 
 
 async def test_what_was_sent_again_is_written_once(server: RedisServer) -> None:

@@ -45,8 +45,10 @@ SCALARS: list[tuple[str, str, str, object, object]] = [
     ("STREAM_ADAPTIVE_CONCURRENCY", "true", "stream.adaptive_concurrency", True, False),
     ("STREAM_MAX_CONCURRENT_PER_CALLER", "2", "stream.max_concurrent_per_caller", 2, 20),
     ("STREAM_FIRST_EVENT_TIMEOUT", "1.5", "stream.first_event_timeout", 1.5, 10.0),
-    ("STREAM_IDLE_TIMEOUT", "2", "stream.idle_timeout", 2.0, 30.0),
-    ("STREAM_TOTAL_TIMEOUT", "3", "stream.total_timeout", 3.0, 300.0),
+    ("STREAM_FIRST_EVENT_TIMEOUT_LAST", "1.6", "stream.first_event_timeout_last", 1.6, 120.0),
+    ("STREAM_MAX_ANSWER_BYTES", "2048", "stream.max_answer_bytes", 2048, 64 * 2**20),
+    ("STREAM_IDLE_TIMEOUT", "2", "stream.idle_timeout", 2.0, 60.0),
+    ("STREAM_TOTAL_TIMEOUT", "3", "stream.total_timeout", 3.0, 3600.0),
     ("STREAM_HEARTBEAT_INTERVAL", "4", "stream.heartbeat_interval", 4.0, 15.0),
     ("STREAM_RETENTION", "5", "stream.retention", 5.0, 600.0),
     ("STREAM_ORPHAN_GRACE", "6", "stream.orphan_grace", 6.0, None),
@@ -125,7 +127,7 @@ def test_the_list_above_is_whole() -> None:
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(write_file: WriteFile) -> None:
     environ = write_file("[stream]\nidle_timeout = 7\nretention = 8")
     stream = get_settings({**environ, "STREAM_IDLE_TIMEOUT": "9"}).stream
-    assert (stream.idle_timeout, stream.retention, stream.total_timeout) == (9, 8, 300)
+    assert (stream.idle_timeout, stream.retention, stream.total_timeout) == (9, 8, 3600)
 
 
 def test_an_empty_variable_is_unset() -> None:
@@ -144,7 +146,7 @@ def test_settings_made_by_hand_do_not_look_at_the_environment(monkeypatch: pytes
     monkeypatch.setenv("STREAM", '{"idle_timeout": 1}')
     monkeypatch.setenv("STREAM_IDLE_TIMEOUT", "1")
     settings = Settings(stream=StreamSettings(total_timeout=5), tiers={"mine": Tier(1, 2, 3)})
-    assert (settings.stream.idle_timeout, settings.stream.total_timeout) == (30, 5)
+    assert (settings.stream.idle_timeout, settings.stream.total_timeout) == (60, 5)
     assert settings.tiers["mine"] == Tier(1, 2, 3)
     assert settings.routes == {"demo": (Place("demo/demo"),)}
 

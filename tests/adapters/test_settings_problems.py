@@ -102,6 +102,15 @@ FROM_FILE = [
     ),
     ('targets."demo/demo".vision = 7', 'targets."demo/demo".vision: got 7; takes true or false'),
     ("targets.demo.vision = true", "targets.demo: got a name that does not fit; takes provider/model"),
+    (
+        'targets."demo/demo".idle_timeout = 0',
+        'targets."demo/demo".idle_timeout: got 0; takes a number from 0.01 to 3600',
+    ),
+    (
+        'targets."demo/demo".total_timeout = true',
+        'targets."demo/demo".total_timeout: got true; takes a number from 0.01 to 86400',
+    ),
+    ('providers.demo = { kind = "demo", stream = 7 }', "providers.demo.stream: got 7; takes true or false"),
     ('targets."demo/demo".tool = true', 'targets."demo/demo".tool: unknown setting; did you mean tools?'),
     ("routes.fast = []", "routes.fast: got an empty list; takes one target or more, provider/model"),
     (

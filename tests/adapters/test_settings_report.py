@@ -58,7 +58,7 @@ def values(lines: list[str]) -> dict[str, list[str]]:
 def test_each_setting_comes_with_its_source() -> None:
     shown = values(report(ENVIRON, FILE))
     assert shown["stream.idle_timeout"] == ["3", "file headgate.toml"]
-    assert shown["stream.total_timeout"] == ["300", "default"]
+    assert shown["stream.total_timeout"] == ["3600", "default"]
     assert shown["stream.orphan_grace"] == ["(unset)", "default"]
     assert shown["cache.enabled"] == ["true", "default"]
     assert shown["cache.ttl_seconds"] == ["2592000", "environment CACHE_TTL_SECONDS"]

@@ -20,7 +20,7 @@ from domain.fair_line import FairLine
 from domain.model import CallContext, Caller, CompletionRequest, Event, Message, Tier
 from domain.services.admission import Admission
 from domain.services.answer_cache import AnswerCache, CachePolicy
-from domain.services.attempts import Attempts, StreamTimeouts
+from domain.services.attempts import Attempts
 from domain.services.breaker_state import BreakerPolicy
 from domain.services.circuit_breaker import CircuitBreakers
 from domain.services.execution_tracker import ExecutionTracker
@@ -30,6 +30,7 @@ from domain.services.stream_ids import StreamIds
 from domain.services.streams import Attachment, StreamService
 from domain.services.sweeper import Sweeper
 from domain.services.target_permits import TargetPermits
+from domain.services.timeouts import StreamTimeouts, Timeouts
 from ports.cache import Cache
 from ports.fleet import Fleet
 from ports.provider import Provider
@@ -72,6 +73,8 @@ class House:
     recorders: type[MemoryRecorder] = MemoryRecorder
     boards: type[MemoryBreakerBoard] = MemoryBreakerBoard
     defects: MemoryDefects = field(default_factory=MemoryDefects)
+    timeouts: StreamTimeouts = field(default_factory=lambda: StreamTimeouts(10.0, 10.0, 30.0, 100.0))
+    own_timeouts: Mapping[str, StreamTimeouts] = field(default_factory=dict)
 
     def build(self) -> StreamService:
         """The service, its parts in the attributes."""
@@ -94,7 +97,7 @@ class House:
             random.Random(1),
         )
         self.breakers = CircuitBreakers(
-            clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=300.0, defects=self.defects
+            clock, self.board, BreakerPolicy(failure_threshold=3), probe_seconds=lambda _: 300.0, defects=self.defects
         )
         tier = Tier(1000, self.tokens_per_minute, 100)
         self.target_permits = None
@@ -110,7 +113,7 @@ class House:
                 most=self.permits,
                 defects=self.defects,
             )
-        timeouts = StreamTimeouts(10.0, 30.0, 100.0)
+        timeouts = Timeouts(self.timeouts, self.own_timeouts)
         attempts = Attempts(
             clock, log, router, self.breakers, self.sweeper, timeouts, self.target_permits, self.defects
         )

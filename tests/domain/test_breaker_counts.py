@@ -6,6 +6,7 @@ from adapters.providers.demo_scripts import Script, text_pieces
 from domain import errors
 from domain.errors import (
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -29,6 +30,7 @@ COUNTS = {
     ProviderTimeoutError: True,
     ProviderConnectionError: True,
     NoConnectionLeftError: False,
+    NoRoomLeftError: False,
     ProviderTruncatedError: True,
     ProviderResponseError: True,
     ProviderAnswerTooLargeError: False,

@@ -57,7 +57,7 @@ class World:
     def __post_init__(self) -> None:
         self.board = MemoryBreakerBoard(self.clock)
         self.replicas = {
-            name: CircuitBreakers(self.clock, self.board, POLICY, PROBE_SECONDS, lambda: 0.0)
+            name: CircuitBreakers(self.clock, self.board, POLICY, lambda _: PROBE_SECONDS, lambda: 0.0)
             for name in ("first", "second")
         }
 

@@ -17,7 +17,7 @@ TARGET = "p/m"
 
 def breakers(policy: BreakerPolicy = POLICY, chance: float = 0.0) -> tuple[CircuitBreakers, ManualClock]:
     clock = ManualClock()
-    return CircuitBreakers(clock, MemoryBreakerBoard(clock), policy, 30.0, lambda: chance), clock
+    return CircuitBreakers(clock, MemoryBreakerBoard(clock), policy, lambda _: 30.0, lambda: chance), clock
 
 
 async def fail(service: CircuitBreakers, times: int, target: str = TARGET, retry_after: float = 0.0) -> None:
@@ -226,7 +226,7 @@ class StuckBoard(MemoryBreakerBoard):
 async def test_a_probe_that_came_too_late_is_given_back_b3(state: BreakerState | None) -> None:
     clock = ManualClock()
     board = SlowBoard(clock)
-    service = CircuitBreakers(clock, board, POLICY, 30.0)
+    service = CircuitBreakers(clock, board, POLICY, lambda _: 30.0)
     await board.publish(TARGET, BreakerState(0.0, 1))
     asking = asyncio.create_task(service.admit(TARGET, "a"))
     await board.asked.wait()
@@ -239,7 +239,7 @@ async def test_a_probe_that_came_too_late_is_given_back_b3(state: BreakerState |
 async def test_a_caller_that_leaves_while_it_asks_for_the_probe_does_not_keep_it_b3() -> None:
     clock = ManualClock()
     board = SlowBoard(clock)
-    service = CircuitBreakers(clock, board, POLICY, 30.0)
+    service = CircuitBreakers(clock, board, POLICY, lambda _: 30.0)
     await board.publish(TARGET, BreakerState(0.0, 1))
     asking = asyncio.create_task(service.admit(TARGET, "a"))
     await board.asked.wait()
@@ -254,7 +254,7 @@ async def test_a_caller_that_leaves_while_it_asks_for_the_probe_does_not_keep_it
 async def test_a_caller_that_leaves_while_it_tells_the_result_gives_the_probe_back_b3(verdict: str) -> None:
     clock = ManualClock()
     board = StuckBoard(clock)
-    service = CircuitBreakers(clock, board, POLICY, 30.0)
+    service = CircuitBreakers(clock, board, POLICY, lambda _: 30.0)
     board.go_on.set()
     await board.publish(TARGET, BreakerState(0.0, 1))
     assert await service.admit(TARGET, "a")

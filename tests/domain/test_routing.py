@@ -13,6 +13,7 @@ from domain import errors
 from domain.errors import (
     ModelNotFoundError,
     NoConnectionLeftError,
+    NoRoomLeftError,
     ProviderAnswerTooLargeError,
     ProviderAuthenticationError,
     ProviderConnectionError,
@@ -83,18 +84,30 @@ ROWS: list[tuple[type[ProviderError], str | None, Retry, Then]] = [
     (ProviderUnavailableError, None, Retry.YES, Then.NEXT),
     (ProviderConnectionError, None, Retry.LAST, Then.NEXT),
     (NoConnectionLeftError, None, Retry.LAST, Then.NEXT),
+    (NoRoomLeftError, None, Retry.NO, Then.NEXT),
     (ProviderTruncatedError, None, Retry.YES, Then.NEXT),
     (ProviderAnswerTooLargeError, None, Retry.NO, Then.NEXT),
     (ProviderResponseError, None, Retry.YES, Then.NEXT),
     (ProviderTimeoutError, None, Retry.NO, Then.NEXT),
     (ProviderAuthenticationError, None, Retry.NO, Then.NEXT),
     (ProviderModelNotFoundError, None, Retry.NO, Then.NEXT),
-    (ProviderRequestError, CODE, Retry.NO, Then.LARGER),
+    (ProviderRequestError, CODE, Retry.NO, Then.FITTING),
+    (ProviderRequestError, "request_too_large", Retry.NO, Then.FITTING),
+    (ProviderRequestError, "string_above_max_length", Retry.NO, Then.FITTING),
     (ProviderRequestError, "unsupported_parameter", Retry.NO, Then.NEXT),
     (ProviderRequestError, "unsupported_value", Retry.NO, Then.NEXT),
     (ProviderRequestError, None, Retry.NO, Then.CALLER),
     (ProviderError, None, Retry.YES, Then.NEXT),
 ]
+
+
+@pytest.mark.parametrize("code", ["content_policy_violation", "content_filter", "invalid_prompt"])
+def test_a_content_refusal_is_passed_on_as_it_is_r1(code: str) -> None:
+    """Whatever the length of the request: the code says that it is not that."""
+    error = ProviderRequestError("x", details={"status": 400, "provider_code": code})
+    failed, *rest = sized(1_000, 2_000)
+    assert router().retry_delay(error, 1, 100.0, last=True) is None
+    assert Router.after(error, failed, rest, asked(max_tokens=1_000)) == ()
 
 
 class Model(NamedTuple):
@@ -160,17 +173,20 @@ def test_each_error_goes_where_its_row_says_r1(
     error = kind("x", details={"provider_code": code})
     assert (router().retry_delay(error, 1, 100.0, last=True) is None) == (retried is Retry.NO)
     assert (router().retry_delay(error, 1, 100.0, last=False) is None) == (retried is not Retry.YES)
-    failed, *rest = sized(10, 5, 20, None)
+    failed, *rest = sized(10, 5, 10, 20, None)
     names = [target.model for target in Router.after(error, failed, rest, asked(max_tokens=1))]
-    assert names == {Then.NEXT: ["5", "20", "None"], Then.LARGER: ["20"], Then.CALLER: []}[then]
+    assert names == {Then.NEXT: ["5", "10", "20", "None"], Then.FITTING: ["10", "20", "None"], Then.CALLER: []}[then]
+    unknown, *rest = sized(None, 5, None)
+    if then is Then.FITTING:  # nothing is known to be smaller than what is not known
+        assert Router.after(error, unknown, rest, asked(max_tokens=1)) == rest
 
 
 @pytest.mark.parametrize("code", [None, "invalid_request_error", "INVALID_ARGUMENT", "400"])
 def test_a_refusal_that_says_nothing_may_be_for_the_length_r1(code: str | None) -> None:
-    """Anthropic and Gemini have no code for that: a request that fills half of the target goes to a larger one."""
+    """Anthropic and Gemini have no code for that: if the request fills half of the target, one not smaller is asked."""
     failed, *rest = sized(2_000, 1_000, 4_000, None)
     vague = ProviderRequestError("x", details={"status": 400, "provider_code": code})
-    assert [target.model for target in Router.after(vague, failed, rest, asked(max_tokens=1_000))] == ["4000"]
+    assert [target.model for target in Router.after(vague, failed, rest, asked(max_tokens=1_000))] == ["4000", "None"]
     assert Router.after(vague, failed, rest, asked(max_tokens=999)) == ()
     unknown, *rest = sized(None, 4_000)
     assert Router.after(vague, unknown, rest, asked(max_tokens=10**6)) == ()

@@ -1,11 +1,18 @@
 """Readers that leave, come back, or cancel; work that goes on without them."""
 
 import asyncio
+import contextlib
 import json
+import socket
+from collections.abc import AsyncGenerator
 
 import pytest
 
+from adapters.memory.clock import SystemClock
 from adapters.providers.demo import DemoProvider
+from adapters.providers.demo_scripts import Script
+from adapters.providers.openai import OpenAIProvider
+from domain.errors import ProviderUnavailableError
 from domain.model import Outcome
 from tests.entrypoints.demo_service import ANSWER, body, cut_after, demo, text_of
 from tests.event_source import EventSourceClient, parse
@@ -104,3 +111,44 @@ async def test_what_was_not_used_is_given_back_s7_l4() -> None:
             assert started.status_code == 202
             await service.client.delete(started.headers["location"])
             await stopped(service, provider)
+
+
+async def unreachable() -> AsyncGenerator[str, None]:
+    """The address of a listener whose line is full: who connects to it waits."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as waiting:
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.settimeout(0)
+            one.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_leaves_while_a_connection_is_waited_for_ends_the_work_r8(stream: bool) -> None:
+    async with contextlib.aclosing(unreachable()) as urls:
+        provider = OpenAIProvider("demo", await anext(urls))
+        async with running(llm={"demo": provider}) as service:
+            chat = {"model": "demo/x", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+            asking = asyncio.create_task(service.client.post("/v1/chat/completions", json=chat))
+            await until(lambda: len(service.container.generations()) == 1)
+            await asyncio.sleep(0.1)
+            assert not asking.done()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await until(lambda: not len(service.container.generations()), 3.0)
+            assert service.container.breakers().reports(["demo/x"])[0].failures == 0
+        await provider.aclose()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_leaves_in_the_pause_before_a_retry_ends_it_r8(stream: bool) -> None:
+    scripts = {"down": Script(error=ProviderUnavailableError, retry_after=20.0)}
+    provider = DemoProvider("demo", SystemClock(), scripts)
+    async with running(llm={"demo": provider}) as service:
+        chat = {"model": "demo/down", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+        asking = asyncio.create_task(service.client.post("/v1/chat/completions", json=chat))
+        await until(lambda: provider.calls == 1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await stopped(service, provider)
+        assert provider.calls == 1

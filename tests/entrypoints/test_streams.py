@@ -176,7 +176,7 @@ async def test_a_get_answers_at_once_and_a_post_with_its_first_event_s10() -> No
 
 
 async def test_a_failure_before_the_first_event_has_its_own_status() -> None:
-    environ = {"STREAM_FIRST_EVENT_TIMEOUT": "0.1", "RETRY_MAX_ATTEMPTS": "1"}
+    environ = {"STREAM_FIRST_EVENT_TIMEOUT_LAST": "0.1", "RETRY_MAX_ATTEMPTS": "1"}
     async with running(environ, llm={"demo": demo()}) as service:
         native = await service.client.post("/v1/streams", json=body("silent"))
         assert (native.status_code, native.json()["code"]) == (504, "provider_timeout")

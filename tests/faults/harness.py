@@ -16,6 +16,7 @@ from tests.service import Running, running
 WHOLE = "".join(f" tok{number}" for number in range(1, 61))
 ENVIRON = {
     "STREAM_FIRST_EVENT_TIMEOUT": "0.6",
+    "STREAM_FIRST_EVENT_TIMEOUT_LAST": "0.6",
     "STREAM_IDLE_TIMEOUT": "0.6",
     "RETRY_BASE_DELAY": "0.02",
     "RETRY_MAX_DELAY": "2",

@@ -19,7 +19,7 @@ async def test_a_slow_provider_queues_rather_than_times_out(
     model = f"{adaptive}--narrow"
     environ = {
         "STREAM_ADAPTIVE_CONCURRENCY": adaptive,
-        "STREAM_FIRST_EVENT_TIMEOUT": "2",
+        "STREAM_FIRST_EVENT_TIMEOUT_LAST": "2",
         "STREAM_MAX_CONCURRENT_PER_CALLER": "1000",
         "RETRY_MAX_ATTEMPTS": "1",
         "CB_FAILURE_THRESHOLD": "1000",

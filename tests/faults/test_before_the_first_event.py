@@ -160,7 +160,7 @@ async def test_an_error_whose_body_never_ends_is_what_its_head_says_b5(
 ) -> None:
     """R1: and no silence; its breaker is told of what counts."""
     model = f"alone--{fault}"
-    environ = {"STREAM_FIRST_EVENT_TIMEOUT": "10", "CB_FAILURE_THRESHOLD": "1"}
+    environ = {"STREAM_FIRST_EVENT_TIMEOUT_LAST": "10", "CB_FAILURE_THRESHOLD": "1"}
     async with bench(upstream, tmp_path, model, **environ) as one:
         got = await one.ask()
         assert (got.status, got.error and got.error["code"]) == (alone, code)
@@ -169,11 +169,14 @@ async def test_an_error_whose_body_never_ends_is_what_its_head_says_b5(
         assert (one.service.container.breaker_board().state(f"openai/{model}") is not None) is told
 
 
-async def test_a_prompt_that_is_too_long_goes_to_the_larger_target_alone_r1(upstream: str, tmp_path: Path) -> None:
-    small, smaller, unknown, large = "gpt-4o-a--400", "gpt-4-b--ok", "unknown-c--ok", "gpt-4.1-d--ok"
-    async with bench(upstream, tmp_path, small, smaller, unknown, large) as one:
+@pytest.mark.parametrize(("unknown", "calls"), [("unknown-c--ok", [1, 0, 1, 0]), ("unknown-c--400", [1, 0, 1, 1])])
+async def test_a_prompt_that_is_too_long_goes_to_the_next_that_is_not_known_to_be_smaller_r1(
+    upstream: str, tmp_path: Path, unknown: str, calls: list[int]
+) -> None:
+    targets = [f"gpt-4o-{len(unknown)}--400", f"gpt-4-{unknown}--ok", unknown, f"gpt-4.1-{len(unknown)}--ok"]
+    async with bench(upstream, tmp_path, *targets) as one:
         assert (await one.ask()).whole
-        assert await one.calls(small, smaller, unknown, large) == [1, 0, 0, 1]
+        assert await one.calls(*targets) == calls
 
 
 async def test_the_deadline_is_one_over_all_attempts_r1(upstream: str, tmp_path: Path) -> None:

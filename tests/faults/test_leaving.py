@@ -40,7 +40,7 @@ async def test_the_upstream_is_hung_up_on_within_a_second_r8_s7(
     upstream: str, tmp_path: Path, kind: str, stream: bool
 ) -> None:
     model = f"left-{stream}--{kind}"
-    async with bench(upstream, tmp_path, model, CB_FAILURE_THRESHOLD="1", STREAM_FIRST_EVENT_TIMEOUT="10") as one:
+    async with bench(upstream, tmp_path, model, CB_FAILURE_THRESHOLD="1", STREAM_FIRST_EVENT_TIMEOUT_LAST="10") as one:
         loop = asyncio.get_running_loop()
         await leave(one, model, stream=stream)
         left = loop.time()

@@ -14,7 +14,7 @@ from tests.service import process
 MIB = 1 << 20
 BOUND = 32 * MIB
 AT_ONCE = 4
-PATIENT = {"STREAM_FIRST_EVENT_TIMEOUT": "20"}
+PATIENT = {"STREAM_FIRST_EVENT_TIMEOUT_LAST": "20"}
 """It is not the time that bounds the memory."""
 
 

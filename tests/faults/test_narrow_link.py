@@ -76,7 +76,7 @@ async def test_what_a_narrow_link_cannot_take_waits_in_the_log_alone_s11(upstrea
     The provider is not held back by its slowest reader, since others may read the same stream: it is read into the log,
     which has its own bounds (16 MiB an answer, `STREAM_LOG_MAX_BYTES` in all).
     """
-    environ = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-x", "STREAM_FIRST_EVENT_TIMEOUT": "60"}
+    environ = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-x", "STREAM_FIRST_EVENT_TIMEOUT_LAST": "60"}
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context((tmp_path / "log").open("w"))
         service, url = stack.enter_context(process(environ, log))

@@ -42,7 +42,7 @@ async def test_garbage_is_hung_up_on_early_on_each_attempt(upstream: str, tmp_pa
     """Fault 34. What it could send has room in the buffers of two sockets, and that is not 300 MiB."""
     model = f"early--{fault}"
     endless = fault in {"gzip-bomb", "huge-line"}
-    async with bench(upstream, tmp_path, model, STREAM_FIRST_EVENT_TIMEOUT="20") as one:
+    async with bench(upstream, tmp_path, model, STREAM_FIRST_EVENT_TIMEOUT_LAST="20") as one:
         got = await one.ask()
         assert (got.status, got.error and got.error["code"]) == (502, "provider_bad_response")
         assert await one.calls(model) == [3]
