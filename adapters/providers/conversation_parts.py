@@ -14,7 +14,9 @@ from domain.model import CompletionRequest, Json, JsonObject, Message
 INSTRUCTIONS = frozenset({"system", "developer"})
 """The roles of messages that are not turns of the conversation."""
 
-_DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80})?;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80}){0,4};base64,", re.IGNORECASE)
+_MEDIA_TYPES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""What browsers and libraries write for types that vendors know by another name."""
 
 
 class ToolCall(NamedTuple):
@@ -78,7 +80,16 @@ def tool_call_id(message: Message, attempt: Attempt) -> str:
 def data_url(url: Json) -> DataUrl | None:
     """What a `data:` address in base64 holds, or None for any other address."""
     match = _DATA_URL.match(url) if isinstance(url, str) else None
-    return None if match is None else DataUrl(match[1].lower(), cast("str", url)[match.end() :])
+    if match is None:
+        return None
+    kind = match[1].lower()
+    return DataUrl(_MEDIA_TYPES.get(kind, kind), cast("str", url)[match.end() :].strip())
+
+
+def image_address(part: Mapping[str, Json]) -> Json:
+    """The address in an `image_url` part, which may stand there without an object around it."""
+    given = part.get("image_url")
+    return given if isinstance(given, str) else nested(part, "image_url", "url")
 
 
 def nested(part: Mapping[str, Json], *path: str) -> Json:
@@ -111,8 +122,8 @@ def refused(attempt: Attempt, message: str, param: str = "messages") -> Provider
     return attempt.error(ProviderRequestError, message, param=param, **code)
 
 
-def encoded(body: Mapping[str, object]) -> bytes:
-    """A request's body. Half of a surrogate pair goes as the escape that it came as."""
+def encoded(body: object) -> bytes:
+    """JSON for a body, or a part of one. Half of a surrogate pair goes as the escape that it came as."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
@@ -120,7 +131,12 @@ def encoded(body: Mapping[str, object]) -> bytes:
 
 
 def _arguments(function: Mapping[str, Any]) -> JsonObject:
-    arguments = json.loads(function.get("arguments") or "{}")
+    given = function.get("arguments")
+    if isinstance(given, dict):
+        return given
+    arguments = json.loads(given) if isinstance(given, str) and given.strip() else None
+    if arguments is None:  # no arguments, or `null`, which some models write for none
+        return {}
     if not isinstance(arguments, dict):
         raise TypeError("arguments are an object")
     return arguments

@@ -17,7 +17,7 @@ PNG = "data:image/png;base64,iVBORw0="
 
 
 def body(*messages: Message, model: str = "claude-opus-4-5", **options: Any) -> dict[str, Any]:
-    sent = json.loads(encode_request(CompletionRequest("public", messages or [HI], options), model, ATTEMPT))
+    sent = json.loads(encode_request(CompletionRequest("public", messages or [HI], options), model, ATTEMPT)[0])
     assert isinstance(sent, dict)
     return sent
 
