@@ -247,7 +247,7 @@ class OpenAIChunks:
             content, thoughts, more = read_parts(content)
             reasoning, beyond = reasoning + thoughts, beyond or more
         tool_calls = _tool_calls(message.tool_calls) if message.tool_calls else ()
-        if not (content or reasoning or tool_calls or beyond) and message != _SILENT:
+        if choice.delta is not None and not (content or reasoning or tool_calls or beyond):
             beyond = _has_more(data)
         state = self._state(choice.index or 0)
         state.said.update(_said(content, reasoning, tool_calls))

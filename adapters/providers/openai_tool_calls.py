@@ -57,7 +57,7 @@ class ToolCalls:
         for index, identity, name in fragments:
             known = None if index is None else self._at.get(index)
             if known is not None or index in new:
-                if identity or name or (known is not None and not known.begun):
+                if identity or name or (known is not None and not (known.begun and known.index == index)):
                     return False
             elif index is None or index != len(self._calls) + len(new) or not identity or not name:
                 return False

@@ -18,7 +18,7 @@ def merge(whole: dict[str, Any], piece: dict[str, Any], within: str = "") -> Non
     for name, value in piece.items():
         there = whole.get(name)
         if is_empty(there):
-            if not is_empty(value) or name not in whole:
+            if not is_empty(value) or there is None:
                 whole[name] = _numbered(value, name, within) if isinstance(value, list) else value
         elif is_empty(value):
             continue
