@@ -15,7 +15,7 @@ from adapters.providers.event_stream import MESSAGE, ServerSentEvent
 from adapters.providers.fitting import UnfitError, fitted
 from adapters.providers.frame_errors import NONE, PING_WORDS, says_nothing, told_error
 from adapters.providers.openai_errors import stream_error
-from adapters.providers.openai_tool_calls import ToolCalls
+from adapters.providers.openai_tool_calls import Fragment, ToolCalls
 from adapters.providers.streamed_answer import broken, counted, error_told, larger, loaded
 from domain.delta import MORE, Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import ProviderError, ProviderUnavailableError
@@ -166,9 +166,7 @@ class OpenAIChunks:
         calls = self._state(choice.index or 0).calls
         if message is None or not message.tool_calls:
             return choice.finish_reason is not None and calls.held
-        return not calls.obey(
-            [(call.index, call.id, (call.function or call.custom or _Function()).name) for call in message.tool_calls]
-        )
+        return not calls.obey([_fragment(call) for call in message.tool_calls])
 
     def _mend(self, data: bytes) -> Delta | None:
         """The delta of a chunk that is no common one: an error, a sign of life, without choices, or broken."""
@@ -213,7 +211,7 @@ class OpenAIChunks:
             message = fitted(message, _MESSAGE_KIND)
             delta = {**(_unsaid(message, state.said) if whole or ended else message), **delta}
         calls = delta.get("tool_calls") or []
-        if not state.calls.obey([_names(call) for call in calls]):
+        if not state.calls.obey([_fragment(msgspec.convert(call, _ToolCall)) for call in calls]):
             delta = {**delta, "tool_calls": state.calls.mended(calls)}
         if ended and state.calls.held:
             delta = {**delta, "tool_calls": [*(delta.get("tool_calls") or ()), *state.calls.rest()]}
@@ -300,18 +298,15 @@ def _usage(usage: _Usage) -> Usage:
 
 
 def _tool_calls(calls: list[_ToolCall]) -> tuple[ToolCallDelta, ...]:
-    deltas = []
-    for position, call in enumerate(calls):
-        function = call.function or call.custom or _Function()
-        index = position if call.index is None else call.index
-        said = function.arguments or function.input or ""
-        deltas.append(ToolCallDelta(index, call.id or None, function.name or None, said))
-    return tuple(deltas)
+    return tuple(
+        ToolCallDelta(index or 0, identity or None, name or None, said or "")
+        for index, identity, name, said in map(_fragment, calls)
+    )
 
 
-def _names(call: dict[str, Any]) -> tuple[int | None, str | None, str | None]:
-    function = call.get("function") or call.get("custom") or NONE
-    return call.get("index"), call.get("id"), function.get("name")
+def _fragment(call: _ToolCall) -> Fragment:
+    function = call.function or call.custom or _Function()
+    return Fragment(call.index, call.id, function.name, function.arguments or function.input)
 
 
 def _said(content: str | None, reasoning: str, tool_calls: tuple[ToolCallDelta, ...]) -> set[str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 
@@ -18,7 +18,7 @@ class _Call:
     ours: bool = False
     """The id is ours: the provider had none when the arguments came."""
     pieces: list[str] = field(default_factory=list)
-    """Its arguments, as far as they came against the rule."""
+    """Its arguments so far."""
 
     @property
     def whole(self) -> bool:
@@ -27,6 +27,15 @@ class _Call:
             return isinstance(json.loads("".join(self.pieces)), dict)
         except (ValueError, RecursionError):
             return False
+
+
+class Fragment(NamedTuple):
+    """What a fragment says of its call."""
+
+    place: int | None
+    id: str | None
+    name: str | None
+    said: str | None
 
 
 class ToolCalls:
@@ -51,10 +60,10 @@ class ToolCalls:
         """Whether one of them is held back."""
         return any(not call.begun and call.name for call in self._calls)
 
-    def obey(self, fragments: list[tuple[int | None, str | None, str | None]]) -> bool:
-        """Whether all these, by index, id and name, keep to the rule: then they are noted, else nothing is."""
+    def obey(self, fragments: list[Fragment]) -> bool:
+        """Whether all these keep to the rule: then they are noted, else nothing is."""
         new: dict[int, tuple[str, str]] = {}
-        for index, identity, name in fragments:
+        for index, identity, name, _ in fragments:
             known = None if index is None else self._at.get(index)
             if known is not None or index in new:
                 if identity or name or (known is not None and not (known.begun and known.index == index)):
@@ -68,6 +77,9 @@ class ToolCalls:
             return False
         for index, (identity, name) in new.items():
             self._add(index, identity, name, begun=True)
+        for index, _, _, said in fragments:
+            if index is not None and said:
+                self._at[index].pieces.append(said)
         return True
 
     def mended(self, fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +94,7 @@ class ToolCalls:
                 value if isinstance(value, str) else ""
                 for value in (fragment.get("id"), function.get("name"), function.get(text))
             )
-            call = self._which(fragment.get("index"), identity, name, touched)
+            call = self._which(Fragment(fragment.get("index"), identity, name, said), touched)
             touched.append(call)
             call.pieces.append(said)
             rest = {key: value for key, value in fragment.items() if key not in {"index", "id", kind}}
@@ -109,14 +121,15 @@ class ToolCalls:
         named = {"name": call.name, **{key: value for key, value in function.items() if key != "name"}}
         return {"index": call.index, "id": call.id, **rest, "type": rest.get("type") or kind, kind: named}
 
-    def _which(self, index: Any, identity: str, name: str, touched: list[_Call]) -> _Call:
+    def _which(self, fragment: Fragment, touched: list[_Call]) -> _Call:
         """The call that a fragment belongs to."""
-        index = index if isinstance(index, int) else None
+        index, identity, name, said = fragment
         there = self._at.get(index) if index is not None else None
         last = there or (self._calls[-1] if self._calls else None)
         if identity:
             same = next((call for call in self._calls if call.id == identity and not call.ours), None)
-            if same is not None and (there is not None or index is None or not name):
+            again = index is not None and there is None and name and said and same is not None and same.whole
+            if same is not None and not again:
                 return same
             late = last is not None and (not last.id or last.ours) and (there is not None or index is None)
             if last is not None and late and not self._another(last, name, touched, index):
@@ -131,7 +144,7 @@ class ToolCalls:
         return last
 
     @staticmethod
-    def _another(last: _Call, name: str, touched: list[_Call], index: int | None) -> bool:
+    def _another(last: _Call, name: str | None, touched: list[_Call], index: int | None) -> bool:
         """Whether a name, without an id that says so, begins another call than the last one."""
         if not name or not last.name:
             return False

@@ -79,7 +79,8 @@ PLAIN: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
         [chunk({"content": "A"}), chunk({"content": [{"type": "text", "text": "B"}]}), END], {"content": "AB"}, {}
     ),
     "mistral: thoughts as parts": (
-        [chunk({"content": THINKING}), chunk({"content": THINKING}), chunk({"content": "A"}), chunk({"content": "B"}), END],
+        [chunk({"content": THINKING}), chunk({"content": THINKING}), chunk({"content": "A"}), chunk({"content": "B"}),
+         END],
         {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "HmHm"}]},
                      {"type": "text", "text": "AB"}]},
         {},
@@ -87,7 +88,8 @@ PLAIN: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
     "minimax: a last frame with the whole message": (
         [chunk({"content": "Hel"}), chunk({"content": "lo"}),
          {"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop",
-          "message": {"role": "assistant", "content": "Hello", "audio_content": "x"}}], "base_resp": {"status_code": 0}}],
+          "message": {"role": "assistant", "content": "Hello", "audio_content": "x"}}],
+          "base_resp": {"status_code": 0}}],
         {"content": "Hello", "audio_content": "x"}, {"finish_reason": "stop"},
     ),
     "minimax: nothing but that frame": (
@@ -99,8 +101,8 @@ PLAIN: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
         {"finish_reason": "tool_calls"},
     ),
     "chunks that say message for delta": (
-        [{"choices": [{"index": 0, "message": {"content": "A"}}]}, {"choices": [{"index": 0, "message": {"content": "B"}}]},
-         END], {"content": "AB"}, {},
+        [{"choices": [{"index": 0, "message": {"content": "A"}}]},
+         {"choices": [{"index": 0, "message": {"content": "B"}}]}, END], {"content": "AB"}, {},
     ),
     "azure: filters said again with each chunk": (
         [choice("A", content_filter_results=filtered("safe")), choice("B", content_filter_results=filtered("safe")),
@@ -129,7 +131,8 @@ PLAIN: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
         [chunk({"reasoning_details": [{"type": "reasoning.text", "text": "a", "index": 0, "format": "f"}]}),
          chunk({"reasoning_details": [{"type": "reasoning.text", "text": "b", "index": 0, "format": "f"}]}),
          chunk({"reasoning_details": [{"type": "reasoning.text", "signature": "s", "index": 0, "format": "f"}]}), END],
-        {"reasoning_details": [{"type": "reasoning.text", "text": "ab", "index": 0, "format": "f", "signature": "s"}]}, {},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "ab", "index": 0, "format": "f", "signature": "s"}]},
+        {},
     ),
     "two images of the same number": (
         [chunk({"images": [{**IMAGE, "index": 0}]}), chunk({"images": [{"type": "image_url", "image_url": {"url": "x"},
