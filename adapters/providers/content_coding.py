@@ -70,33 +70,30 @@ class Unpacker:
 
 
 class _Inflater:
-    """One coding. `deflate` is zlib's format, and what some servers take it for: the same without a head."""
+    """One coding. Gzip may have several members and zeros behind them (RFC 1952, section 2.2). `deflate` is zlib's
+    format, and what some servers take it for: the same without a head."""
 
     def __init__(self, *, gzip: bool) -> None:
-        self._bits = _GZIP if gzip else 0
+        self._gzip = gzip
         self._stream = zlib.decompressobj(_GZIP) if gzip else None
         self._head = b""
+        self._ended = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        if self._stream is None:
-            data = self._head = self._head + data
-            if len(data) < 2:
-                return
-            self._bits = _ZLIB if data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0 else _RAW
-            self._stream = zlib.decompressobj(self._bits)
         while data:
+            if self._ended:
+                data = data.lstrip(b"\0") if self._gzip else b""
+                if not data:
+                    return
+                self._ended, self._stream = False, zlib.decompressobj(_GZIP)
+            if self._stream is None:
+                data = self._head = self._head + data
+                if len(data) < 2:
+                    return
+                zlibs = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+                self._stream = zlib.decompressobj(_ZLIB if zlibs else _RAW)
             piece = self._stream.decompress(data, PIECE_BYTES)
-            if piece:
+            while piece:
                 yield piece
-            if self._stream.eof:  # RFC 1952, section 2.2: another member may follow
-                data = self._stream.unused_data.lstrip(b"\0") if self._bits == _GZIP else b""
-                self._stream = zlib.decompressobj(self._bits)
-            else:
-                data = self._stream.unconsumed_tail
-                if not data and len(piece) == PIECE_BYTES:
-                    yield from self._kept_back()
-
-    def _kept_back(self) -> Iterator[bytes]:
-        """What zlib still holds once all of its input is in."""
-        while self._stream is not None and (piece := self._stream.decompress(b"", PIECE_BYTES)):
-            yield piece
+                piece = self._stream.decompress(self._stream.unconsumed_tail, PIECE_BYTES)
+            self._ended, data = self._stream.eof, self._stream.unused_data
