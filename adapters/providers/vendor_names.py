@@ -23,7 +23,8 @@ class ToolIds:
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, deque[str]] = {}
+        self._open: dict[str, deque[str]] = {}  # calls without a result
+        self._last: dict[str, str] = {}
         self._given: dict[str, str] = {}
 
     @property
@@ -37,16 +38,16 @@ class ToolIds:
         while not sent or len(sent) > MAX_ID or _ODD.search(sent) or sent in self._given:
             sent = f"call_{_digest(f'{number}:{given}')}"
             number += 1
-        self._given[sent] = given
+        self._given[sent], self._last[given] = given, sent
         self._open.setdefault(given, deque()).append(sent)
         return sent
 
     def result(self, given: str) -> str:
         """The id that a result goes out with: that of the first call of this id that has none yet, else of the last."""
-        calls = self._open.get(given)
-        if calls is None:
-            return self.call(given)
-        return calls.popleft() if len(calls) > 1 else calls[0]
+        if given not in self._last:
+            self.call(given)
+        calls = self._open[given]
+        return calls.popleft() if calls else self._last[given]
 
 
 class ToolNames:
