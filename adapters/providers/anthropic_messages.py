@@ -55,7 +55,8 @@ def _trim(turns: list[tuple[str, list[JsonObject]]]) -> None:
 
 def _results_first(blocks: list[JsonObject]) -> list[Json]:
     """In a turn behind calls nothing may stand before their results."""
-    return [*sorted(blocks, key=lambda one: one.get("type") != "tool_result")]
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    return [*results, *(block for block in blocks if block.get("type") != "tool_result")]
 
 
 def _blocks(message: Message, attempt: Attempt, ids: ToolIds, names: ToolNames) -> list[JsonObject]:

@@ -56,6 +56,8 @@ def _changed(value: Any, kinds: Sequence[msgspec.inspect.Type], name: str) -> An
         match one:
             case msgspec.inspect.StrType():
                 return _text(value, name)
+            case msgspec.inspect.IntType() if name == "index" and type(value) is int:
+                raise UnfitError(name)  # a place that no list has
             case msgspec.inspect.IntType():
                 return number if (number := whole(value)) is not None and _within(number, one) else None
             case msgspec.inspect.ListType() if isinstance(value, dict):
