@@ -46,6 +46,15 @@ class _State:
     calls: ToolCalls = field(default_factory=ToolCalls)
     finished: bool = False
 
+    def hears(self, content: str | None, reasoning: str, tool_calls: tuple[ToolCallDelta, ...]) -> None:
+        """Notes which members have come."""
+        if content:
+            self.said.add("content")
+        if reasoning:
+            self.said.update(("reasoning", "reasoning_content"))
+        if tool_calls:
+            self.said.add("tool_calls")
+
 
 class OpenAIChunks:
     """Reads the chunks of one answer, and the `[DONE]` after them, which `ends` the choices that gave no reason."""
@@ -105,7 +114,7 @@ class OpenAIChunks:
 
     def _is_odd(self, chunk: Chunk, choice: Choice) -> bool:
         """Whether a chunk of the right types breaks a rule. Tool calls that do not are noted."""
-        if choice.message is not None or (chunk.usage is not None and self._goes_back(_usage(chunk.usage))):
+        if choice.message is not None or (chunk.usage is not None and self._goes_back(chunk.usage)):
             return True
         message = choice.delta
         calls = self._state(choice.index or 0).calls
@@ -137,8 +146,8 @@ class OpenAIChunks:
     def _mended(self, frame: dict[str, Any]) -> dict[str, Any] | None:
         """The chunk by the dialect's rules: the very object if it keeps to them. None if it is none."""
         usage, choices = frame.get("usage"), frame.get("choices")
-        if isinstance(usage, dict) and self._goes_back(told := _usage(msgspec.convert(usage, UsageFields))):
-            frame = {**frame, "usage": self._larger(usage, told)}
+        if isinstance(usage, dict) and self._goes_back(told := msgspec.convert(usage, UsageFields)):
+            frame = {**frame, "usage": self._larger(usage, _usage(told))}
         if not choices:
             is_chunk = "choices" in frame or usage or str(frame.get("object")).startswith("chat.completion")
             return (frame if choices == [] else {**frame, "choices": []}) if is_chunk else None
@@ -171,9 +180,7 @@ class OpenAIChunks:
         raw = one_line(data)
         self._seen = data
         self._model = self._model or chunk.model
-        usage = None if chunk.usage is None else _usage(chunk.usage)
-        if usage is not None:
-            self._usage = usage = larger(self._usage, usage)
+        usage = None if chunk.usage is None else self._counted(chunk.usage)
         if not chunk.choices:
             return Delta("", raw, _OPENAI, usage=usage)
         choice = chunk.choices[0]
@@ -193,7 +200,7 @@ class OpenAIChunks:
         if choice.delta is not None and not (content or reasoning or tool_calls or beyond):
             beyond = _has_more(data)
         state = self._state(choice.index or 0)
-        state.said.update(_said(content, reasoning, tool_calls))
+        state.hears(content, reasoning, tool_calls)
         state.finished = state.finished or finish_reason is not None
         extra = b""
         if beyond:
@@ -222,10 +229,22 @@ class OpenAIChunks:
             state = self._choices[index] = _State()
         return state
 
-    def _goes_back(self, told: Usage) -> bool:
-        """Whether a count is below what it was, of a single choice: of several, each may have its own."""
+    def _falls(self, told: UsageFields) -> bool:
+        """Whether a count is below what it was."""
         known = self._usage
-        return known is not None and len(self._choices) < 2 and larger(known, told) != told
+        return known is not None and (
+            (told.prompt_tokens or 0) < known.prompt_tokens or (told.completion_tokens or 0) < known.completion_tokens
+        )
+
+    def _goes_back(self, told: UsageFields) -> bool:
+        """The same, of a single choice: of several, each may have its own."""
+        return self._falls(told) and len(self._choices) < 2
+
+    def _counted(self, told: UsageFields) -> Usage:
+        """The usage so far: of several choices, whose chunks are not mended, the larger of each count."""
+        usage = _usage(told)
+        self._usage = larger(self._usage, usage) if self._falls(told) else usage
+        return self._usage
 
     def _larger(self, usage: dict[str, Any], told: Usage) -> dict[str, Any]:
         counts = larger(self._usage, told)
@@ -252,15 +271,6 @@ def _tool_calls(calls: list[ToolCall]) -> tuple[ToolCallDelta, ...]:
 def _fragment(call: ToolCall) -> Fragment:
     function = call.function or call.custom or Function()
     return Fragment(call.index, call.id, function.name, function.arguments or function.input)
-
-
-def _said(content: str | None, reasoning: str, tool_calls: tuple[ToolCallDelta, ...]) -> set[str]:
-    names = {"content"} if content else set()
-    if reasoning:
-        names |= {"reasoning_content", "reasoning"}
-    if tool_calls:
-        names.add("tool_calls")
-    return names
 
 
 def _unsaid(message: dict[str, Any], said: set[str]) -> dict[str, Any]:
