@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -53,12 +53,16 @@ class ProviderRow(Table):
         AfterValidator(lambda key: key and _api_key(key)),
         Field(description="env:NAME or the key itself, printable ASCII without spaces"),
     ] = None
+    done: Annotated[
+        Literal["finish"] | None,
+        Field(description="finish: an answer without a finish reason is complete at [DONE] (kind openai)"),
+    ] = None
 
     @property
     def options(self) -> Mapping[str, object]:
         """What the adapter's constructor gets: all that is set but the kind, the key in clear."""
         key = self.api_key.get_secret_value() if self.api_key else None
-        known = {"base_url": self.base_url, "api_key": key}
+        known = {"base_url": self.base_url, "api_key": key, "done": self.done}
         return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
+from adapters.providers.anthropic_whole import message_deltas
 from adapters.providers.attempt import Attempt
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
@@ -44,9 +45,16 @@ class AnthropicProvider(Provider):
         attempt = Attempt(self._name, thread_id)
 
         async def send() -> UpstreamResponse:
-            return self._upstream.post("/v1/messages", await encode_request(request, model, attempt), attempt)
+            body, mapped = await encode_request(request, model, attempt)
+            reader.take_back(mapped.ids, mapped.names)
+            return self._upstream.post("/v1/messages", body, attempt)
 
-        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error)
+        reader = AnthropicEvents(attempt)
+
+        def whole(body: bytes) -> list[Delta]:
+            return message_deltas(body, reader, attempt)
+
+        return StreamedAnswer(attempt, send, reader, status_error, whole=whole)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

@@ -10,6 +10,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error
 from adapters.providers.gemini_request import encode_request
+from adapters.providers.gemini_whole import response_deltas
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
@@ -38,10 +39,17 @@ class GeminiProvider(Provider):
         attempt = Attempt(self._name, thread_id)
 
         async def send() -> UpstreamResponse:
-            return self._upstream.post(_path(model), await encode_request(request, model, attempt), attempt)
+            body, names = await encode_request(request, model, attempt)
+            reader.take_back(names)
+            return self._upstream.post(_path(model), body, attempt)
 
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
-        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error)
+        reader = GeminiChunks(attempt, most_calls)
+
+        def whole(body: bytes) -> list[Delta]:
+            return response_deltas(body, reader, attempt)
+
+        return StreamedAnswer(attempt, send, reader, status_error, whole=whole)
 
     async def aclose(self) -> None:
         """Closes idle connections."""

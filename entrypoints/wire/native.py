@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from domain.delta import Shape, ToolCallDelta
+from domain.delta import MORE, Shape, ToolCallDelta
 from domain.errors import MissingParameterError, RequestValidationError, UnknownParameterError
 from domain.events import Events, Kind, columns
 from domain.model import (
@@ -19,6 +19,7 @@ from domain.model import (
 )
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import escaped, find_run, write_run
+from entrypoints.wire.openai import unread_members
 from entrypoints.wire.parameters import RULES, check_parameters, read_messages, read_model
 
 # `stream` makes no sense here, where everything is one; everything else that OpenAI's dialect knows is known here too.
@@ -135,7 +136,9 @@ def _delta(text: str, shape: Shape) -> bytes:
         data["tool_calls"] = [_tool_call(call) for call in shape.tool_calls]
     if shape.finish_reason is not None:
         data["finish_reason"] = shape.finish_reason
-    if shape.extra:
+    if shape.extra == MORE:
+        data |= unread_members(shape)
+    elif shape.extra:
         data |= json_text.loads(shape.extra)
     return json_text.dumps(data)
 

@@ -14,6 +14,8 @@ from entrypoints.wire.written_answers import WrittenAnswers
 
 # Everything else in the body goes into `options`: known or not, it reaches the provider.
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+READ = frozenset({"role", "content", "reasoning_content", "reasoning", "tool_calls"})
+"""Members of a delta that fields of ours hold."""
 _MARK = "\0"  # JSON has none
 
 
@@ -135,7 +137,10 @@ class OpenAIEncoder:
 
     def _hides(self, text: str, shape: Shape) -> bool:
         """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
-        return not self._include_usage and shape.finish_reason is None and shape.role is None and not text
+        said = text or shape.role is not None or shape.reasoning or shape.tool_calls or shape.extra
+        if self._include_usage or said or shape.finish_reason is not None:
+            return False
+        return shape.dialect is not Dialect.OPENAI or not json_text.loads(shape.head).get("choices")
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone."""
@@ -182,6 +187,15 @@ def chunk(text: str, shape: Shape, info: StreamInfo, *, include_usage: bool) -> 
     if include_usage:
         whole["usage"] = None if shape.usage is None else usage_object(shape.usage)
     return whole
+
+
+def unread_members(shape: Shape) -> JsonObject:
+    """What a provider's own delta says that no field holds: images, a refusal, annotations."""
+    if shape.dialect is not Dialect.OPENAI or shape.tail is not None:
+        return {}
+    choices = json_text.loads(shape.head).get("choices")
+    delta: JsonObject = (choices[0].get("delta") if choices else None) or {}
+    return {name: value for name, value in delta.items() if value and name not in READ}
 
 
 def usage_object(usage: Usage) -> Json:
