@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -81,6 +81,10 @@ class ProviderRow(Table):
     verify: Annotated[bool, Field(description="whether the provider's certificate is checked")] = True
     stream: Annotated[bool | None, Field(description="whether it streams (kind openai)")] = None
     stream_options: Annotated[bool | None, Field(description="whether it takes stream_options (kind openai)")] = None
+    done: Annotated[
+        Literal["finish"] | None,
+        Field(description="finish: an answer without a finish reason is complete at [DONE] (kind openai)"),
+    ] = None
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -96,6 +100,7 @@ class ProviderRow(Table):
             "verify": None if self.verify else False,
             "stream": self.stream,
             "stream_options": self.stream_options,
+            "done": self.done,
         }
         return {name: value for name, value in known.items() if value is not None} | (self.model_extra or {})
 

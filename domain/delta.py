@@ -40,6 +40,11 @@ class ToolCallDelta:
     """What OpenAI's dialect has no field for, e.g. a signature that comes back with the call: a JSON object."""
 
 
+SEEN = (b"{ }", b'{"images"', b'{"audio"', b'{"files"')
+"""How an `extra` begins that adds to the answer: an empty one says that the provider's own JSON holds what does."""
+MORE = SEEN[0]
+
+
 class Shape(NamedTuple):
     """All of a delta but its text: most deltas of an answer share one."""
 
@@ -58,7 +63,17 @@ class Shape(NamedTuple):
     plain: bool = True
     """Nothing but the text adds to the answer. False and no field: the provider's own JSON alone says what does."""
     extra: bytes = b""
-    """What OpenAI's dialect has no field for, e.g. signed thoughts: a JSON object. It adds nothing to be read."""
+    """What OpenAI's dialect has no field for: a JSON object. Signed thoughts in it add nothing to be read; what does,
+    e.g. images, stands first (`SEEN`)."""
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it adds to the answer what no field holds: images, a refusal, whatever is invented tomorrow."""
+        if self.extra.startswith(SEEN):
+            return True
+        return not (
+            self.plain or self.reasoning or self.tool_calls or self.finish_reason is not None or self.usage is not None
+        )
 
 
 PLAIN = Shape()
@@ -94,7 +109,7 @@ class Delta(_Piece):
         extra: bytes = b"",
     ) -> Self:
         """A delta from its fields."""
-        plain = not (reasoning or tool_calls) and finish_reason is None and usage is None
+        plain = not (reasoning or tool_calls or extra.startswith(SEEN)) and finish_reason is None and usage is None
         fields = (raw, None, dialect, choice, role, reasoning, tool_calls, finish_reason, usage, model, plain, extra)
         return tuple.__new__(cls, (text, tuple.__new__(Shape, fields)))
 

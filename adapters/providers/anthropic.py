@@ -12,6 +12,7 @@ from adapters.masking import NO_MASKING, Masking
 from adapters.providers.anthropic_errors import status_error
 from adapters.providers.anthropic_events import AnthropicEvents
 from adapters.providers.anthropic_request import encode_request
+from adapters.providers.anthropic_whole import message_deltas
 from adapters.providers.attempt import Attempt
 from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
@@ -64,9 +65,16 @@ class AnthropicProvider(Provider, ModelList):
         attempt = Attempt(self._name, thread_id, self._masking)
 
         async def send() -> UpstreamResponse:
-            return self._upstream.post("/v1/messages", await encode_request(request, model, attempt), attempt)
+            body, mapped = await encode_request(request, model, attempt)
+            reader.take_back(mapped.ids, mapped.names)
+            return self._upstream.post("/v1/messages", body, attempt)
 
-        return StreamedAnswer(attempt, send, AnthropicEvents(attempt), status_error, bounds=self._bounds)
+        reader = AnthropicEvents(attempt)
+
+        def whole(body: bytes) -> list[Delta]:
+            return message_deltas(body, reader, attempt)
+
+        return StreamedAnswer(attempt, send, reader, status_error, whole=whole, bounds=self._bounds)
 
     async def list_models(self) -> Sequence[str]:
         """See the port of model lists."""

@@ -1,18 +1,22 @@
 """Answers in Anthropic's dialect -> deltas: the events of a stream (platform.claude.com/docs/en/build-with-claude/
 streaming)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from adapters.providers.anthropic_errors import stream_error
 from adapters.providers.attempt import Attempt
 from adapters.providers.event_stream import ServerSentEvent
+from adapters.providers.frame_errors import PING_WORDS
 from adapters.providers.reasoning_details import ENCRYPTED, FORMAT, TEXT
 from adapters.providers.request_body import encoded
-from adapters.providers.streamed_answer import counted, decoded
+from adapters.providers.streamed_answer import counted, decoded, error_told
 from domain.delta import PLAIN, Delta, ToolCallDelta, Usage
+from domain.errors import ProviderError
 
 
 class _OutputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -49,8 +53,8 @@ class _Piece(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
-    type: str
-    index: int = 0
+    type: str | None = None
+    index: int | None = None
     message: _Message | None = None
     content_block: _Piece | None = None
     delta: _Piece | None = None
@@ -58,6 +62,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     error: Any = None
 
 
+NONE: Mapping[str, str] = MappingProxyType({})
 _DECODER = msgspec.json.Decoder(_Event)
 _NOTHING = _Piece()
 _NO_USAGE = _Usage()
@@ -79,29 +84,43 @@ class AnthropicEvents:
     def __init__(self, attempt: Attempt) -> None:
         self.over = False
         self._attempt = attempt
+        self._ids = self._names = NONE
         self._model: str | None = None
         self._text = PLAIN
         """The shape of a text."""
-        self._input = _NO_USAGE
+        self._usage = _NO_USAGE
+        self._finished = False
         self._calls: dict[int, int] = {}
+        self._made = 0  # so many calls: some addresses say the same index for each block
         self._bare: set[int] = set()  # blocks of tool calls that have no arguments yet
         self._thought: list[str] = []
         self._signature = ""
         self._details = 0
+
+    def take_back(self, ids: Mapping[str, str], names: Mapping[str, str]) -> None:
+        """The callers' ids of calls, and names of tools, by those that they went out as."""
+        self._ids, self._names = ids, names
 
     def delta(self, event: ServerSentEvent) -> Delta | None:
         """The delta that an event is; None for a ping, the ends of blocks and kinds that came after this was written.
 
         Raises `ProviderResponseError` for a broken frame, and the error that an `error` event is.
         """
-        said = decoded(_DECODER, event.data, self._attempt)
+        if event.event in PING_WORDS:
+            return None
+        if event.event == "error":
+            raise self.error(event.data) or stream_error(self._attempt, None)
+        said = decoded(_DECODER, event.data, self._attempt, stream_error)
+        if said is None:
+            return None
+        index = said.index or 0
         match said.type:
             case "content_block_delta":
-                return self._block_delta(said.index, said.delta or _NOTHING)
+                return self._block_delta(index, said.delta or _NOTHING)
             case "content_block_start":
-                return self._block_start(said.index, said.content_block or _NOTHING)
+                return self._block_start(index, said.content_block or _NOTHING)
             case "content_block_stop":
-                return self._block_stop(said.index)
+                return self._block_stop(index)
             case "message_start":
                 return self._message_start(said.message or _Message())
             case "message_delta":
@@ -109,22 +128,35 @@ class AnthropicEvents:
             case "message_stop":
                 self.over = True
             case "error":
-                raise stream_error(self._attempt, said.error)
+                raise self.error(event.data) or stream_error(self._attempt, None)
+            case None if (error := self.error(event.data)) is not None:
+                raise error
         return None
+
+    def last(self) -> Sequence[Delta]:
+        """Nothing: an answer's end has its reason."""
+        return ()
+
+    def error(self, body: bytes) -> ProviderError | None:
+        """The error that JSON is, whatever its form; None if it is none."""
+        return error_told(body, self._attempt, stream_error)
 
     def _message_start(self, message: _Message) -> Delta:
         self._model = message.model
         self._text = Delta(model=message.model).shape
-        self._input = message.usage or _NO_USAGE
+        self._usage = message.usage or _NO_USAGE
         return Delta(role=message.role or "assistant", model=message.model)
 
     def _block_start(self, index: int, block: _Piece) -> Delta | None:
         if block.type == "tool_use":
-            call = self._calls[index] = len(self._calls)
-            arguments = encoded(block.input).decode() if block.input else ""
+            call = self._calls[index] = self._made
+            self._made += 1
+            given = block.input
+            arguments = given if isinstance(given, str) else encoded(given).decode() if given else ""
             if not arguments:
                 self._bare.add(index)
-            return self._called(ToolCallDelta(call, block.id, block.name, arguments))
+            identity = self._ids.get(block.id or "", block.id) or f"call_{uuid4().hex}"
+            return self._called(ToolCallDelta(call, identity, self._names.get(block.name or "", block.name), arguments))
         if block.type == "thinking":
             self._thought = []
         elif block.type == "redacted_thinking" and block.data:
@@ -166,30 +198,36 @@ class AnthropicEvents:
         return Delta(extra=extra, model=self._model)
 
     def _message_delta(self, delta: _Piece, usage: _Usage) -> Delta | None:
-        reason = delta.stop_reason
-        if reason is None:
-            return None
-        return Delta(
-            finish_reason=FINISH_REASONS.get(reason, "stop"),
-            usage=Usage(
-                _input_tokens(usage, self._input),
-                counted(usage.output_tokens or self._input.output_tokens),
-                _later(usage.cache_read_input_tokens, self._input.cache_read_input_tokens),
-                counted((usage.output_tokens_details or _NO_DETAILS).thinking_tokens),
-            ),
-            model=self._model,
-        )
+        self._usage = _larger(self._usage, usage)
+        if delta.stop_reason is None:
+            return Delta(usage=_counted(self._usage), model=self._model) if self._finished else None
+        self._finished = True
+        reason = FINISH_REASONS.get(delta.stop_reason, "stop")
+        return Delta(finish_reason=reason, usage=_counted(self._usage), model=self._model)
 
 
-def _input_tokens(last: _Usage, first: _Usage) -> int:
-    """Read from the cache or not: each count as the last event has it, else as the first."""
-    counts = (
-        (last.input_tokens, first.input_tokens),
-        (last.cache_creation_input_tokens, first.cache_creation_input_tokens),
-        (last.cache_read_input_tokens, first.cache_read_input_tokens),
+def _larger(known: _Usage, told: _Usage) -> _Usage:
+    """The larger of each count: they are cumulative, and some addresses end with zeros."""
+    thinking = [(usage.output_tokens_details or _NO_DETAILS).thinking_tokens for usage in (known, told)]
+    return _Usage(
+        _most(known.input_tokens, told.input_tokens),
+        _most(known.cache_creation_input_tokens, told.cache_creation_input_tokens),
+        _most(known.cache_read_input_tokens, told.cache_read_input_tokens),
+        _most(known.output_tokens, told.output_tokens),
+        _OutputDetails(_most(*thinking)),
     )
-    return sum(_later(later, earlier) for later, earlier in counts)
 
 
-def _later(last: int | None, first: int | None) -> int:
-    return counted(first if last is None else last)
+def _most(*counts: int | None) -> int | None:
+    return max((count for count in counts if count is not None), default=None)
+
+
+def _counted(usage: _Usage) -> Usage:
+    """The prompt's tokens are those that were read from the cache, those that were written to it, and all others."""
+    prompt = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
+    return Usage(
+        sum(map(counted, prompt)),
+        counted(usage.output_tokens),
+        counted(usage.cache_read_input_tokens),
+        counted((usage.output_tokens_details or _NO_DETAILS).thinking_tokens),
+    )

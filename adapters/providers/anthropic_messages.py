@@ -2,82 +2,79 @@
 
 from collections.abc import Sequence
 
+from adapters.providers.anthropic_parts import said_blocks
 from adapters.providers.attempt import Attempt
-from adapters.providers.conversation_parts import (
-    INSTRUCTIONS,
-    data_url,
-    nested,
-    parts,
-    tool_call_id,
-    tool_calls,
-)
+from adapters.providers.conversation_parts import INSTRUCTIONS, parts, tool_call_id, tool_calls
 from adapters.providers.reasoning_details import thinking_blocks
+from adapters.providers.vendor_names import ToolIds, ToolNames
 from domain.model import Json, JsonObject, Message
 
 
 def read_instructions(messages: Sequence[Message], attempt: Attempt) -> list[Json]:
     """Every message of the system or the developer, in order, wherever it stands (as Anthropic's own layer for
     OpenAI's clients does): the blocks of `system`. Raises `ProviderRequestError`."""
-    return [part for message in messages if message.role in INSTRUCTIONS for part in parts(message.content, attempt)]
+    return [
+        part
+        for message in messages
+        if message.role in INSTRUCTIONS
+        for part in said_blocks(parts(message.content, attempt))
+    ]
 
 
-def read_turns(messages: Sequence[Message], attempt: Attempt, *, thoughts: bool) -> list[Json]:
+def read_turns(
+    messages: Sequence[Message], attempt: Attempt, ids: ToolIds, names: ToolNames, *, thoughts: bool
+) -> list[Json]:
     """The turns of the user and the assistant, with signed `thoughts` for models that have any. Neighbours of one role
-    become one turn: the results of calls that were made together must stand together.
+    become one turn, the results of calls first: those of calls that were made together must stand together.
 
     Raises `ProviderRequestError` for what cannot be translated.
     """
-    turns: list[Json] = []
-    last_role, last_blocks = "", list[Json]()
+    turns: list[tuple[str, list[JsonObject]]] = []
     for message in messages:
-        if message.role in INSTRUCTIONS or not (blocks := _blocks(message, attempt)):
+        if message.role in INSTRUCTIONS or not (blocks := _blocks(message, attempt, ids, names)):
             continue
         role = "assistant" if message.role == "assistant" else "user"
         if thoughts and role == "assistant" and message is not messages[-1]:  # the beginning of an answer has none
             blocks = [*thinking_blocks(message, attempt), *blocks]
-        if role != last_role:
-            last_role, last_blocks = role, []
-            turns.append({"role": role, "content": last_blocks})
-        last_blocks += blocks
-    return turns
+        if not turns or role != turns[-1][0]:
+            turns.append((role, []))
+        turns[-1][1].extend(blocks)
+    if turns and turns[-1][0] == "assistant":
+        _trim(turns)
+    return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
 
 
-def _blocks(message: Message, attempt: Attempt) -> list[JsonObject]:
+def _trim(turns: list[tuple[str, list[JsonObject]]]) -> None:
+    """Takes the white space off the end of the beginning of an answer: Anthropic refuses it there."""
+    blocks = turns[-1][1]
+    last = blocks[-1]
+    text = last.get("text")
+    if last.get("type") == "text" and isinstance(text, str):
+        blocks[-1] = {**last, "text": text.rstrip()}
+
+
+def _results_first(blocks: list[JsonObject]) -> list[Json]:
+    """In a turn behind calls nothing may stand before their results."""
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    return [*results, *(block for block in blocks if block.get("type") != "tool_result")]
+
+
+def _blocks(message: Message, attempt: Attempt, ids: ToolIds, names: ToolNames) -> list[JsonObject]:
     if message.role == "tool":
-        return [_tool_result(message, attempt)]
-    blocks = [_block(part) for part in parts(message.content, attempt)]
+        return [_tool_result(message, attempt, ids)]
+    blocks = said_blocks(parts(message.content, attempt))
     if message.role == "assistant":
         blocks += [
-            {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
+            {"type": "tool_use", "id": ids.call(call.id), "name": names.sent(call.name), "input": call.arguments}
             for call in tool_calls(message, attempt)
         ]
     return blocks
 
 
-def _tool_result(message: Message, attempt: Attempt) -> JsonObject:
+def _tool_result(message: Message, attempt: Attempt, ids: ToolIds) -> JsonObject:
+    result: JsonObject = {"type": "tool_result", "tool_use_id": ids.result(tool_call_id(message, attempt))}
     content: Json = message.content
-    if not isinstance(content, str):
-        content = [_block(part) for part in parts(content, attempt)]
-    return {"type": "tool_result", "tool_use_id": tool_call_id(message, attempt), "content": content}
-
-
-def _block(part: JsonObject) -> JsonObject:
-    """One block. What is not one of OpenAI's parts goes as it is: it may be one of Anthropic's."""
-    match part.get("type"):
-        case "image_url":
-            return {"type": "image", "source": _source(nested(part, "image_url", "url"))}
-        case "file" if data_url(nested(part, "file", "file_data")):
-            document: JsonObject = {"type": "document", "source": _source(nested(part, "file", "file_data"))}
-            name = nested(part, "file", "filename")
-            return document if name is None else {**document, "title": name}
-        case "refusal":
-            return {"type": "text", "text": part.get("refusal")}
-        case _:
-            return part
-
-
-def _source(url: Json) -> JsonObject:
-    found = data_url(url)
-    if found is None:
-        return {"type": "url", "url": url}
-    return {"type": "base64", "media_type": found.media_type, "data": found.data}
+    if isinstance(content, str) and (content.strip() or not content):
+        return {**result, "content": content}
+    blocks: list[Json] = [*said_blocks(parts(content, attempt))]
+    return {**result, "content": blocks} if blocks else result

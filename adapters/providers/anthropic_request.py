@@ -1,13 +1,17 @@
 """A request, from OpenAI's shape to that of Anthropic's Messages API (platform.claude.com/docs/en/api/messages)."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from adapters.providers.anthropic_messages import read_instructions, read_turns
+from adapters.providers.anthropic_parts import said_blocks
 from adapters.providers.attempt import Attempt
 from adapters.providers.capabilities import Capabilities, Reasoning, capabilities, token_limit
 from adapters.providers.conversation_parts import check_answerable, nested, parts, refused
 from adapters.providers.reasoning_details import thinking_blocks
 from adapters.providers.request_body import encode_body
+from adapters.providers.vendor_names import ToolIds, ToolNames, tool_names
 from domain.model import CompletionRequest, Json, JsonObject, Message
 
 UNKNOWN = Capabilities(200_000, 4_096, prefill=True)
@@ -28,6 +32,7 @@ OWN_OPTIONS = frozenset(
 """Options under Anthropic's own names, which go through as they are."""
 SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
 SERVICE_TIERS = frozenset({"auto", "standard_only"})
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TOOL_CHOICES: Mapping[str, str] = {"auto": "auto", "none": "none", "required": "any"}
 JSON_ALONE = "Answer with one JSON object and nothing else."
 """What stands for a `response_format` of `json_object`, for which there is no option."""
@@ -41,8 +46,15 @@ EFFORTS = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "h
 """Anthropic's word for an effort."""
 
 
-async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
-    """The body of `POST /v1/messages`. Options that Anthropic has no word for are left out.
+class Mapped(NamedTuple):
+    """What goes out by other names, and comes back by the callers'."""
+
+    ids: Mapping[str, str]
+    names: Mapping[str, str]
+
+
+async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> tuple[bytes, Mapped]:
+    """The body of `POST /v1/messages`, and what was mapped in it. Options that Anthropic has no word for are left out.
 
     Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
     would have another form.
@@ -53,20 +65,21 @@ async def encode_request(request: CompletionRequest, model: str, attempt: Attemp
     row = known or UNKNOWN
     limit = token_limit(given, known) or row.output_tokens
     thoughts = known is None or known.reasoning is not Reasoning.NONE
-    turns = read_turns(request.messages, attempt, thoughts=thoughts)
+    ids, names = ToolIds(), tool_names(given.get("tools"), request.messages, TOOL_NAME)
+    turns = read_turns(request.messages, attempt, ids, names, thoughts=thoughts)
     body: JsonObject = {"model": model, "max_tokens": limit, "messages": turns}
-    system = [*parts(given.get("system"), attempt), *read_instructions(request.messages, attempt)]
+    system = [*said_blocks(parts(given.get("system"), attempt)), *read_instructions(request.messages, attempt)]
     if nested(given, "response_format", "type") == "json_object":
         system.append({"type": "text", "text": JSON_ALONE})
     if system:
         body["system"] = system
-    body |= _tools(given, attempt)
+    body |= _tools(given, names, attempt)
     body |= _output(given)
     body |= _thinking(given, row, limit, body, begins=_thoughts_may_begin(request.messages, attempt))
     if row.sampling and nested(body, "thinking", "type") in {None, "disabled"}:
         body |= _sampling(given, alone=known is not None)
     body |= {name: value for name, value in given.items() if name in OWN_OPTIONS}
-    return await encode_body({**body, "stream": True}, request.size)
+    return await encode_body({**body, "stream": True}, request.size), Mapped(ids.given, names.given)
 
 
 def _sampling(given: Mapping[str, Json], *, alone: bool) -> JsonObject:
@@ -84,8 +97,8 @@ def _sampling(given: Mapping[str, Json], *, alone: bool) -> JsonObject:
 def _output(given: Mapping[str, Json]) -> JsonObject:
     body: JsonObject = {}
     stop = given.get("stop")
-    if stop:
-        body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    if stops := [one for one in (stop if isinstance(stop, list) else [stop]) if isinstance(one, str) and one.strip()]:
+        body["stop_sequences"] = [*stops]  # one of white space is refused
     schema = nested(given, "response_format", "json_schema", "schema")
     if schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
@@ -97,12 +110,12 @@ def _output(given: Mapping[str, Json]) -> JsonObject:
     return body
 
 
-def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
+def _tools(given: Mapping[str, Json], names: ToolNames, attempt: Attempt) -> JsonObject:
     tools = given.get("tools")
     if not isinstance(tools, list) or not tools:
         return {}
-    body: JsonObject = {"tools": [_tool(tool) for tool in tools if isinstance(tool, dict)]}
-    choice = _tool_choice(given.get("tool_choice"), attempt)
+    body: JsonObject = {"tools": [_tool(tool, names) for tool in tools if isinstance(tool, dict)]}
+    choice = _tool_choice(given.get("tool_choice"), names, attempt)
     if given.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
         choice = {"type": "auto", **(choice or {}), "disable_parallel_tool_use": True}
     if choice is not None:
@@ -110,22 +123,27 @@ def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
     return body
 
 
-def _tool(tool: JsonObject) -> JsonObject:
+def _tool(tool: JsonObject, names: ToolNames) -> JsonObject:
     """A function as a tool; a tool in Anthropic's own shape as it is."""
     function = tool.get("function")
     if not isinstance(function, dict):
         return tool
     named = {name: function[name] for name in ("name", "description") if function.get(name) is not None}
     own = {"cache_control": tool["cache_control"]} if "cache_control" in tool else {}
-    return {**named, "input_schema": function.get("parameters") or NO_PARAMETERS, **own}
+    if isinstance(name := function.get("name"), str):
+        named["name"] = names.sent(name)
+    schema = function.get("parameters") or NO_PARAMETERS
+    if isinstance(schema, dict) and "type" not in schema:
+        schema = {"type": "object", **schema}
+    return {**named, "input_schema": schema, **own}
 
 
-def _tool_choice(choice: Json, attempt: Attempt) -> JsonObject | None:
+def _tool_choice(choice: Json, names: ToolNames, attempt: Attempt) -> JsonObject | None:
     match choice:
         case str() if choice in TOOL_CHOICES:
             return {"type": TOOL_CHOICES[choice]}
         case {"type": "function", "function": {"name": name}}:
-            return {"type": "tool", "name": name}
+            return {"type": "tool", "name": names.sent(name) if isinstance(name, str) else name}
         case dict():
             return choice
         case None:

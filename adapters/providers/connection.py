@@ -6,6 +6,7 @@ from typing import cast
 
 import httptools
 
+from adapters.providers.content_coding import codings
 from domain.errors import ProviderConnectionError, ProviderError, ProviderResponseError
 
 MAX_HEAD_BYTES = 64 << 10
@@ -209,13 +210,13 @@ class Connection(asyncio.Protocol):
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
-        """The head is here. Nothing compressed is accepted: a small answer could unpack to any size."""
+        """The head is here."""
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer (RFC 9110, section 15.2): the real one follows
             self.headers = {}
             return
-        if self.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-            self._refuse("The provider compressed its answer.")
+        if codings(self.headers.get("content-encoding", "")) is None:
+            self._refuse("The provider compressed its answer in a way that is not read.")
         transfer = self.headers.get("transfer-encoding", "").strip().lower()
         if transfer not in ("", "chunked"):
             self._refuse("The provider's answer has a transfer coding that was not asked for.")

@@ -12,10 +12,14 @@ from domain.model import CompletionRequest, Json, JsonObject, Message
 
 INSTRUCTIONS = frozenset({"system", "developer"})
 """The roles of messages that are not turns of the conversation."""
+NO_ARGUMENTS = frozenset({"", "null"})
+"""What some models write for a call without arguments."""
 
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 _OBJECT = re.compile(r"[ \t\n\r]*\{")
-_DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80})?;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})(?:;[a-z0-9=._-]{1,80}){0,4};base64,", re.IGNORECASE)
+_MEDIA_TYPES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""What browsers and libraries write for types that vendors know by another name."""
 
 
 class ToolCall(NamedTuple):
@@ -80,7 +84,16 @@ def tool_call_id(message: Message, attempt: Attempt) -> str:
 def data_url(url: Json) -> DataUrl | None:
     """What a `data:` address in base64 holds, or None for any other address."""
     match = _DATA_URL.match(url) if isinstance(url, str) else None
-    return None if match is None else DataUrl(match[1].lower(), cast("str", url)[match.end() :])
+    if match is None:
+        return None
+    kind = match[1].lower()
+    return DataUrl(_MEDIA_TYPES.get(kind, kind), cast("str", url)[match.end() :].strip())
+
+
+def image_address(part: Mapping[str, Json]) -> Json:
+    """The address in an `image_url` part, which may stand there without an object around it."""
+    given = part.get("image_url")
+    return given if isinstance(given, str) else nested(part, "image_url", "url")
 
 
 def nested(part: Mapping[str, Json], *path: str) -> Json:
@@ -114,10 +127,14 @@ def refused(attempt: Attempt, message: str, param: str = "messages") -> Provider
 
 
 def _arguments(function: Mapping[str, Any]) -> JsonObject:
-    """A call's arguments, which are JSON in a text: checked, and passed on as they are written. There may be any number
-    of values in them, as the text counts as one; none is made (G6)."""
-    arguments = function.get("arguments") or "{}"
-    checked = _check_json(arguments)
-    if not _OBJECT.match(arguments):
+    """A call's arguments, which are an object, or JSON in a text: checked, and passed on as it is written. There may be
+    any number of values in a text, as it counts as one; none is made (G6)."""
+    given = function.get("arguments")
+    if isinstance(given, dict):
+        return given
+    if not isinstance(given, str) or given.strip() in NO_ARGUMENTS:
+        return {}
+    checked = _check_json(given)
+    if not _OBJECT.match(given):
         raise TypeError("arguments are an object")
     return cast("JsonObject", checked)  # the encoder takes it for one

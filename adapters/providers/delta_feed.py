@@ -1,7 +1,7 @@
 """What a provider sends -> deltas: a read of the socket in, what it says out. The path of each event."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from adapters.answer_bounds import AnswerBounds
@@ -28,6 +28,14 @@ class EventReader(Protocol):
     @abstractmethod
     def delta(self, event: ServerSentEvent) -> Delta | None:
         """The delta that an event is, or None if it says nothing. Raises the `ProviderError` that it tells of."""
+
+    @abstractmethod
+    def last(self) -> Sequence[Delta]:
+        """What is still to be said once nothing follows: when `over` is true, or at the end of the body."""
+
+    @abstractmethod
+    def error(self, body: bytes) -> ProviderError | None:
+        """The error that JSON in the place of an event stream is; None if it is none."""
 
 
 class DeltaFeed:
@@ -94,6 +102,24 @@ class DeltaFeed:
             self.failure = error
         return deltas
 
+    def end(self) -> Events[Delta]:
+        """What is still to be said at the end of the body. Raises the error that came in the place of an answer."""
+        if self.over:
+            return Events([], [])
+        self.over = True
+        stray = self._parser.stray().lstrip()
+        error = self._reader.error(stray) if stray.startswith((b"{", b"[")) else None
+        if error is not None:
+            raise error
+        deltas: Events[Delta] = Events([], [])
+        self._add_last(deltas)
+        return deltas
+
+    def _add_last(self, deltas: Events[Delta]) -> None:
+        for delta in self._reader.last():
+            deltas.add([delta.text], delta.shape)
+            self.unfinished -= delta.shape.finish_reason is not None
+
     def _read_messages(self, messages: list[bytes], deltas: Events[Delta]) -> None:
         template, place, count = self._template, 0, len(messages)
         untried = template is not None and count >= WORTH
@@ -118,10 +144,12 @@ class DeltaFeed:
                 deltas.add([text], template.shape)
                 return
         delta = self._reader.delta(event)
-        self.over = self._reader.over
         if delta is not None:
             deltas.add([delta.text], delta.shape)
             if delta.shape.finish_reason is not None:
                 self.unfinished -= 1
             elif template is not None and template.tries and delta.text:
                 template.learn(data, delta)
+        if self._reader.over:
+            self.over = True
+            self._add_last(deltas)

@@ -9,11 +9,14 @@ from domain.errors import NoRoomLeftError, ProviderAnswerTooLargeError, Provider
 
 MAX_LINE_BYTES = 1 << 20
 """Of a line that is not the data of an event in JSON: no provider has any, and nothing could be done with it."""
+MAX_STRAY_BYTES = 64 << 10
 MESSAGE = "message"
 """The type of an event that names none."""
 
 _BOM = b"\xef\xbb\xbf"
 _JSON = re.compile(rb"data:[ \t]*[{\[]")
+_OTHER_FIELDS = frozenset({b"", b"id", b"retry"})
+"""Comments, and the fields that are not kept."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -35,7 +38,7 @@ class EventStreamParser:
 
     __slots__ = (
         "_after_cr", "_attempt", "_data", "_data_bytes", "_event", "_max_bytes", "_partial", "_place", "_seen",
-        "_started", "_within",
+        "_started", "_stray", "_within",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, bounds: AnswerBounds | None = None) -> None:
@@ -51,6 +54,7 @@ class EventStreamParser:
         self._started = False  # the place where a BOM may be is behind us
         self._after_cr = False  # a LF now belongs to the CR before it
         self._within = True  # something of a block is here, or may be
+        self._stray = bytearray()  # the lines that are no field
 
     def feed(self, chunk: bytes) -> tuple[list[ServerSentEvent], list[bytes]]:
         """The events that end in this chunk: first those that were read by lines, then the data of plain messages.
@@ -105,6 +109,11 @@ class EventStreamParser:
         self._data_bytes = 0
         self._place.hold(0)
 
+    def stray(self) -> bytes:
+        """The beginning of what was no field of any event, the last line included: JSON, where that came instead of an
+        event stream."""
+        return bytes(self._stray + self._partial[:MAX_STRAY_BYTES])
+
     def _skip_bom(self, chunk: bytes) -> bytes:
         """What is left of the first bytes without a byte order mark; they are held back while they may be one."""
         head = bytes(self._partial) + chunk
@@ -155,6 +164,8 @@ class EventStreamParser:
             self._data_bytes += len(line)
         elif name == b"event":
             self._event = value.removeprefix(b" ")
+        elif name not in _OTHER_FIELDS and len(self._stray) < MAX_STRAY_BYTES:
+            self._stray += line[:MAX_STRAY_BYTES] + b"\n"
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         """The end of a block; one without any `data` line dispatches nothing."""

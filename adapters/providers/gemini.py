@@ -13,6 +13,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.gemini_chunks import GeminiChunks
 from adapters.providers.gemini_errors import status_error
 from adapters.providers.gemini_request import encode_request
+from adapters.providers.gemini_whole import response_deltas
 from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
 from adapters.providers.streamed_answer import StreamedAnswer
@@ -60,10 +61,17 @@ class GeminiProvider(Provider, ModelList):
         attempt = Attempt(self._name, thread_id, self._masking)
 
         async def send() -> UpstreamResponse:
-            return self._upstream.post(_path(model), await encode_request(request, model, attempt), attempt)
+            body, names = await encode_request(request, model, attempt)
+            reader.take_back(names)
+            return self._upstream.post(_path(model), body, attempt)
 
         most_calls = 1 if request.options.get("parallel_tool_calls") is False else None
-        return StreamedAnswer(attempt, send, GeminiChunks(attempt, most_calls), status_error, bounds=self._bounds)
+        reader = GeminiChunks(attempt, most_calls)
+
+        def whole(body: bytes) -> list[Delta]:
+            return response_deltas(body, reader, attempt)
+
+        return StreamedAnswer(attempt, send, reader, status_error, whole=whole, bounds=self._bounds)
 
     async def list_models(self) -> Sequence[str]:
         """See the port of model lists."""

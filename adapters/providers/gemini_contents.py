@@ -9,6 +9,7 @@ from adapters.providers.conversation_parts import (
     INSTRUCTIONS,
     ToolCall,
     data_url,
+    image_address,
     nested,
     parts,
     plain_text,
@@ -16,6 +17,7 @@ from adapters.providers.conversation_parts import (
     tool_call_id,
     tool_calls,
 )
+from adapters.providers.vendor_names import ToolIds, ToolNames
 from domain.model import Json, JsonObject, Message
 
 ANY_SIGNATURE = "skip_thought_signature_validator"
@@ -31,7 +33,7 @@ def read_instructions(messages: Sequence[Message], attempt: Attempt) -> list[Jso
     ]
 
 
-def read_contents(messages: Sequence[Message], attempt: Attempt, *, third: bool) -> list[Json]:
+def read_contents(messages: Sequence[Message], attempt: Attempt, sent_names: ToolNames, *, third: bool) -> list[Json]:
     """The turns of the user and the model; models from the `third` generation on want a signature on each call, and
     take media in results. Neighbours of one role become one turn, but for the media of results for older models: a
     turn must have as many results as there were calls, and nothing else, so they follow in one of their own.
@@ -39,7 +41,7 @@ def read_contents(messages: Sequence[Message], attempt: Attempt, *, third: bool)
     Raises `ProviderRequestError` for what cannot be translated.
     """
     contents: list[Json] = []
-    names: dict[str, str] = {}
+    ids, names = ToolIds(), dict[str, str]()
     media: list[Json] = []
     last_role, last_parts = "", list[Json]()
     for message in messages:
@@ -47,7 +49,7 @@ def read_contents(messages: Sequence[Message], attempt: Attempt, *, third: bool)
             continue
         role = "model" if message.role == "assistant" else "user"
         if message.role == "tool":
-            result, shown = _function_response(message, names, attempt)
+            result, shown = _function_response(message, ids, names, attempt)
             if third and shown:
                 result["parts"] = shown
             else:
@@ -61,7 +63,10 @@ def read_contents(messages: Sequence[Message], attempt: Attempt, *, third: bool)
         if message.role == "assistant":
             if said and (signature := _signature(message.extra)) is not None:
                 said[-1]["thoughtSignature"] = signature
-            calls = tool_calls(message, attempt)
+            calls = [
+                call._replace(id=ids.call(call.id), name=sent_names.sent(call.name))
+                for call in tool_calls(message, attempt)
+            ]
             names |= {call.id: call.name for call in calls}
             said += [_function_call(call, signed=third) for call in calls]
         if said and role != last_role:
@@ -83,9 +88,11 @@ def _signature(given: Mapping[str, Json]) -> Json:
     return nested(given, "extra_content", "google", "thought_signature")
 
 
-def _function_response(message: Message, names: dict[str, str], attempt: Attempt) -> tuple[JsonObject, list[Json]]:
+def _function_response(
+    message: Message, ids: ToolIds, names: dict[str, str], attempt: Attempt
+) -> tuple[JsonObject, list[Json]]:
     """The result of a call, and the media in it. Gemini wants to know the function's name, and an object."""
-    call = tool_call_id(message, attempt)
+    call = ids.result(tool_call_id(message, attempt))
     if call not in names:
         raise refused(attempt, "A message of a tool answers a call that is not in the messages.")
     text = plain_text(message.content, attempt)
@@ -106,7 +113,7 @@ def _part(part: JsonObject) -> JsonObject:
         case "refusal":
             return {"text": part.get("refusal")}
         case "image_url":
-            return _media(nested(part, "image_url", "url"))
+            return _media(image_address(part))
         case "file" if data_url(nested(part, "file", "file_data")):
             return _media(nested(part, "file", "file_data"))
         case "input_audio":

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.error_body import error_in
+from adapters.providers.frame_errors import status_in
 from adapters.providers.openai_errors import known_error
 from domain.errors import ProviderError
 
@@ -23,14 +24,13 @@ def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
-    """The error that an `{"error": ...}` inside a stream is; `error` is what the key holds."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return _error(attempt, code if isinstance(code, int) and 400 <= code <= 599 else 500, {}, error)
+    """The error that an `{"error": ...}` inside a stream is; `error` is what it says, as `told_error` gives it."""
+    return _error(attempt, status_in(error) if isinstance(error, Mapping) else 500, {}, error)
 
 
 def _error(attempt: Attempt, status: int, headers: Mapping[str, str], error: object) -> ProviderError:
     """Status, code and Retry-After mean the same as in OpenAI's dialect."""
-    fields = error if isinstance(error, dict) else {}
+    fields: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
     word = fields.get("status")
     for detail in _details(fields):
         if status == 400 and detail.get("reason") in _WRONG_KEY:

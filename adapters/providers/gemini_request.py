@@ -1,5 +1,6 @@
 """A request, from OpenAI's shape to that of Gemini's `streamGenerateContent` (ai.google.dev/api/generate-content)."""
 
+import re
 from collections.abc import Mapping
 
 from adapters.providers.attempt import Attempt
@@ -7,6 +8,7 @@ from adapters.providers.capabilities import Capabilities, Reasoning, capabilitie
 from adapters.providers.conversation_parts import check_answerable, nested, refused
 from adapters.providers.gemini_contents import read_contents, read_instructions
 from adapters.providers.request_body import encode_body
+from adapters.providers.vendor_names import ToolNames, tool_names
 from domain.model import CompletionRequest, Json, JsonObject
 
 UNKNOWN = Capabilities(32_768, 8_192)
@@ -14,6 +16,7 @@ UNKNOWN = Capabilities(32_768, 8_192)
 OWN_OPTIONS = frozenset({"cachedContent", "safetySettings", "toolConfig"})
 """Options under Gemini's own names, which go through as they are; `generationConfig` wins over what is translated."""
 GENERATION_OPTIONS: Mapping[str, str] = {"temperature": "temperature", "top_p": "topP", "top_k": "topK", "seed": "seed"}
+TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 TOOL_CHOICES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 BUDGETS = {"none": 0, "minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576, "xhigh": 24_576}
@@ -22,8 +25,9 @@ LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDI
 """Gemini's word for an effort."""
 
 
-async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> bytes:
-    """The body of `POST /models/{model}:streamGenerateContent`. Options that Gemini has no word for are left out.
+async def encode_request(request: CompletionRequest, model: str, attempt: Attempt) -> tuple[bytes, Mapping[str, str]]:
+    """The body of `POST /models/{model}:streamGenerateContent`, and the callers' names of tools by those that they go
+    out as. Options that Gemini has no word for are left out.
 
     Raises `ProviderRequestError` for messages that cannot be translated, and for options without which the answer
     would have another form.
@@ -32,17 +36,19 @@ async def encode_request(request: CompletionRequest, model: str, attempt: Attemp
     given = {name: value for name, value in request.options.items() if value is not None}
     known = capabilities(model)
     row = known or UNKNOWN
-    body: JsonObject = {"contents": read_contents(request.messages, attempt, third=row.reasoning is Reasoning.EFFORT)}
+    names = tool_names(given.get("tools"), request.messages, TOOL_NAME)
+    third = row.reasoning is Reasoning.EFFORT
+    body: JsonObject = {"contents": read_contents(request.messages, attempt, names, third=third)}
     own = nested(given, "systemInstruction", "parts")
     instructions = [*(own if isinstance(own, list) else []), *read_instructions(request.messages, attempt)]
     if instructions:
         body["systemInstruction"] = {"parts": instructions}
-    body |= _tools(given, attempt)
+    body |= _tools(given, names, attempt)
     config = _generation_config(given, row, token_limit(given, known))
     if config:
         body["generationConfig"] = config
     own_options = {name: value for name, value in given.items() if name in OWN_OPTIONS}
-    return await encode_body({**body, **own_options}, request.size)
+    return await encode_body({**body, **own_options}, request.size), names.given
 
 
 def _generation_config(given: Mapping[str, Json], row: Capabilities, limit: int | None) -> JsonObject:
@@ -50,8 +56,8 @@ def _generation_config(given: Mapping[str, Json], row: Capabilities, limit: int 
     if limit is not None:
         config["maxOutputTokens"] = limit
     stop = given.get("stop")
-    if stop:
-        config["stopSequences"] = [stop] if isinstance(stop, str) else stop
+    if stops := [one for one in (stop if isinstance(stop, list) else [stop]) if one]:
+        config["stopSequences"] = [*stops]
     if nested(given, "response_format", "type") in {"json_object", "json_schema"}:
         config["responseMimeType"] = "application/json"
     schema = nested(given, "response_format", "json_schema", "schema")
@@ -71,7 +77,7 @@ def _thinking(effort: str, reasoning: Reasoning) -> JsonObject:
     return told if effort == "none" else {**told, "includeThoughts": True}
 
 
-def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
+def _tools(given: Mapping[str, Json], names: ToolNames, attempt: Attempt) -> JsonObject:
     tools = given.get("tools")
     if not isinstance(tools, list) or not tools:
         return {}
@@ -80,28 +86,30 @@ def _tools(given: Mapping[str, Json], attempt: Attempt) -> JsonObject:
     for tool in tools:
         function = nested(tool, "function") if isinstance(tool, dict) else None
         if isinstance(function, dict):
-            functions.append(_declaration(function))
+            functions.append(_declaration(function, names))
         else:
             own.append(tool)
     declared: list[Json] = [{"functionDeclarations": functions}] if functions else []
     body: JsonObject = {"tools": [*declared, *own]}
-    choice = _calling_config(given.get("tool_choice"), attempt)
+    choice = _calling_config(given.get("tool_choice"), names, attempt)
     if choice is not None:
         body["toolConfig"] = {"functionCallingConfig": choice}
     return body
 
 
-def _declaration(function: JsonObject) -> JsonObject:
-    names = {"name": "name", "description": "description", "parameters": "parametersJsonSchema"}
-    return {theirs: function[ours] for ours, theirs in names.items() if function.get(ours) is not None}
+def _declaration(function: JsonObject, names: ToolNames) -> JsonObject:
+    fields = {"name": "name", "description": "description", "parameters": "parametersJsonSchema"}
+    declared = {theirs: function[ours] for ours, theirs in fields.items() if function.get(ours) is not None}
+    name = declared.get("name")
+    return {**declared, "name": names.sent(name)} if isinstance(name, str) else declared
 
 
-def _calling_config(choice: Json, attempt: Attempt) -> JsonObject | None:
+def _calling_config(choice: Json, names: ToolNames, attempt: Attempt) -> JsonObject | None:
     match choice:
         case str() if choice in TOOL_CHOICES:
             return {"mode": TOOL_CHOICES[choice]}
         case {"type": "function", "function": {"name": name}}:
-            return {"mode": "ANY", "allowedFunctionNames": [name]}
+            return {"mode": "ANY", "allowedFunctionNames": [names.sent(name) if isinstance(name, str) else name]}
         case None:
             return None
         case _:

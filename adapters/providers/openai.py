@@ -14,18 +14,21 @@ from adapters.providers.capabilities import may_sign
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.listing import THREAD_ID, Page, read_models, rows
 from adapters.providers.network import FORM, Network, keyed
-from adapters.providers.openai_chunks import OpenAIChunks, completion_deltas
+from adapters.providers.openai_chunks import OpenAIChunks
+from adapters.providers.openai_completion import completion_deltas
 from adapters.providers.openai_errors import status_error
 from adapters.providers.reasoning_details import unsigned
 from adapters.providers.request_body import encode_body
 from adapters.providers.streamed_answer import StreamedAnswer
 from adapters.providers.upstream import Upstream, UpstreamResponse
 from domain.delta import Delta
+from domain.errors import ConfigurationError
 from domain.model import CompletionRequest
 from ports.clock import Clock
 from ports.model_list import ModelList
 from ports.provider import Provider
 
+DONE_ENDS = "finish"
 SIGNED = frozenset({"reasoning_details", "extra_content", "tool_calls"})
 """Fields of messages in which there may be signatures of other vendors."""
 
@@ -34,8 +37,9 @@ class OpenAIProvider(Provider, ModelList):
     """Chat completions over HTTP, streamed from the provider with usage, unless it refuses that.
 
     `base_url` includes the version, as in the official clients: `https://api.openai.com/v1`. `stream` and
-    `stream_options` say beforehand whether it takes them; else that is found out, and remembered for a while. Raises
-    `ConfigurationError` for an address or a key that cannot be used.
+    `stream_options` say beforehand whether it takes them; else that is found out, and remembered for a while. `done`
+    is DONE_ENDS for a provider that never says why an answer ends: its `[DONE]` is the end then. Raises
+    `ConfigurationError` for an address or a key that cannot be used, and for another `done`.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class OpenAIProvider(Provider, ModelList):
         proxy: str | None = None,
         ca_file: str | None = None,
         verify: bool = True,
+        done: str | None = None,
         stream: bool = True,
         stream_options: bool = True,
         clock: Clock | None = None,
@@ -57,6 +62,9 @@ class OpenAIProvider(Provider, ModelList):
         bounds: AnswerBounds | None = None,
     ) -> None:
         self._name = name
+        if done not in (None, DONE_ENDS):
+            raise ConfigurationError(f"done takes {DONE_ENDS} alone.")
+        self._done_ends = done == DONE_ENDS
         self._bounds = bounds or AnswerBounds()
         self._forms = CallForms(Form(stream, stream and stream_options), clock)
         self._masking = masking
@@ -74,11 +82,12 @@ class OpenAIProvider(Provider, ModelList):
             body = await encode_body(_body(request, model, form.form), request.size)
             return self._upstream.post("/chat/completions", body, attempt)
 
-        def whole(body: bytes) -> list[Delta]:
-            return completion_deltas(body, attempt)
+        reader, choices = OpenAIChunks(attempt, ends=self._done_ends), request.options.get("n")
+        due = choices if isinstance(choices, int) else 1
 
-        choices = request.options.get("n")
-        reader, due = OpenAIChunks(attempt), choices if isinstance(choices, int) else 1
+        def whole(body: bytes) -> list[Delta]:
+            return completion_deltas(body, reader, attempt)
+
         return StreamedAnswer(
             attempt,
             send,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Set
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.error_body import body_told, error_in
+from adapters.providers.frame_errors import status_in
 from adapters.providers.retry_after import retry_after
 from domain.errors import (
     ProviderAuthenticationError,
@@ -37,20 +38,6 @@ _KINDS: dict[int, tuple[type[ProviderError], str]] = {
     429: (ProviderRateLimitedError, "The provider's rate limit is reached."),
 }
 
-# What an error in the middle of a stream would have had as its status: `code` or, if that is not here, `type`.
-_STATUS_OF_WORD = {
-    _EMPTY_ACCOUNT: 429,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "model_not_found": 404,
-    "context_length_exceeded": 400,
-    "content_filter": 400,
-    "content_policy_violation": 400,
-    "invalid_request_error": 400,
-}
-
 
 def status_error(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a response with this status is."""
@@ -63,14 +50,8 @@ def known_error(attempt: Attempt, status: int, headers: Mapping[str, str], error
 
 
 def stream_error(attempt: Attempt, error: object) -> ProviderError:
-    """The error that an `{"error": ...}` object inside a stream is; `error` is what the key holds."""
-    fields = error if isinstance(error, dict) else {}
-    code = _word(fields.get("code"))
-    if code is not None and code.isdecimal() and 400 <= int(code) <= 599:
-        status = int(code)
-    else:
-        status = _STATUS_OF_WORD.get(code or "") or _STATUS_OF_WORD.get(_word(fields.get("type")) or "") or 500
-    return _build(attempt, status, error, {})
+    """The error that comes with the status 200; `error` is what it says, as `told_error` gives it."""
+    return _build(attempt, status_in(error) if isinstance(error, Mapping) else 500, error, {})
 
 
 def _build(attempt: Attempt, status: int, error: object, facts: dict[str, Scalar]) -> ProviderError:

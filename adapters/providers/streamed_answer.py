@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -15,8 +15,10 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.call_form import CallForm
 from adapters.providers.chunk_template import ChunkTemplate
 from adapters.providers.delta_feed import DeltaFeed, EventReader
+from adapters.providers.fitting import fitted
+from adapters.providers.frame_errors import PING_WORDS, says_nothing, told_error
 from adapters.providers.upstream import UpstreamResponse
-from domain.delta import Delta
+from domain.delta import Delta, Usage
 from domain.errors import (
     NoRoomLeftError,
     ProviderAnswerTooLargeError,
@@ -28,6 +30,8 @@ from ports.provider import Delivery, SignsOfLife
 
 T = TypeVar("T")
 
+WHOLE_KINDS = frozenset({"application/json", "text/json", "application/problem+json", "text/plain", ""})
+"""Media types of what may be an answer in one piece, or an error with the status 200."""
 MAX_ERROR_BODY_BYTES = 256 << 10
 ERROR_BODY_SECONDS = 1.0
 MAX_COUNT = 16 << 20
@@ -128,9 +132,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
             if feed.failure is not None:
                 raise feed.failure
             data = await self._read()
-            if not data:
-                break
-            deltas = feed.feed(data)
+            deltas = feed.feed(data) if data else feed.end()
             if deltas:
                 return deltas
         raise StopAsyncIteration
@@ -145,6 +147,10 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
         except ProviderConnectionError:
             if self._feed.unfinished > 0:
                 raise
+            return
+        last = self._feed.end()
+        if last:
+            take(last)
 
     async def _check_head(self) -> bool:
         """Whether it is an answer that has begun, and not a refusal of the form alone."""
@@ -155,7 +161,7 @@ class StreamedAnswer(AsyncIterator[Sequence[Delta]], Delivery, SignsOfLife):
                 return False
             raise self._status_error(self._attempt, response.status, response.headers, body)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._unread_whole = self._whole is not None and kind == "application/json"
+        self._unread_whole = self._whole is not None and kind in WHOLE_KINDS
         if kind != "text/event-stream" and not self._unread_whole:
             raise self._attempt.error(ProviderResponseError, "The provider's answer is not a stream.", status=200)
         if self._form is not None:
@@ -200,20 +206,59 @@ def counted(tokens: int | None) -> int:
     return min(max(tokens or 0, 0), MAX_COUNT)
 
 
-def decoded(decoder: msgspec.json.Decoder[T], data: bytes, attempt: Attempt) -> T:
-    """An event's data. Halves of surrogate pairs, which come when an emoji is cut by two events, go through.
+def larger(known: Usage | None, told: Usage) -> Usage:
+    """The larger of each count: they are cumulative, and some providers end with zeros."""
+    return told if known is None else Usage(*map(max, known, told))
 
-    Raises `ProviderResponseError` for a broken frame.
+
+def decoded(
+    decoder: msgspec.json.Decoder[T], data: bytes, attempt: Attempt, error: Callable[[Attempt, object], ProviderError]
+) -> T | None:
+    """An event's data; None for a sign of life. Halves of surrogate pairs, which come when an emoji is cut by two
+    events, go through, and so does a wrong type where nothing of the answer stands.
+
+    Raises `ProviderResponseError` for a broken frame, and what `error` makes of one in another form.
     """
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError):
+        if data.strip().lower().decode(errors="replace") in PING_WORDS:
+            return None
+        frame = loaded(data, attempt)
+        told = told_error(frame)
+        if told is not None:
+            raise error(attempt, told) from None
+        if says_nothing(frame):
+            return None
         try:
-            return msgspec.convert(json.loads(data, parse_constant=_refuse_constant), decoder.type)
-        except (ValueError, RecursionError) as error:
-            raise attempt.error(
-                ProviderResponseError, "The provider sent a frame that is not a part of an answer."
-            ) from error
+            mended: T = msgspec.convert(fitted(frame, msgspec.inspect.type_info(decoder.type)), decoder.type)
+        except (ValueError, RecursionError) as failure:
+            raise broken(attempt) from failure
+        return mended
+
+
+def error_told(
+    body: bytes, attempt: Attempt, error: Callable[[Attempt, object], ProviderError]
+) -> ProviderError | None:
+    """What `error` makes of JSON that is an error in any form; None if it is none."""
+    try:
+        told = told_error(loaded(body, attempt))
+    except ProviderResponseError:
+        return None
+    return None if told is None else error(attempt, told)
+
+
+def loaded(data: bytes, attempt: Attempt) -> Any:
+    """The JSON in an event's data. Raises `ProviderResponseError` if it is none."""
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise broken(attempt) from error
+
+
+def broken(attempt: Attempt) -> ProviderResponseError:
+    """What a frame is that nobody can read."""
+    return attempt.error(ProviderResponseError, "The provider sent a frame that is not a part of an answer.")
 
 
 def _refuse_constant(_: str) -> None:

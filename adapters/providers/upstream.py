@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from adapters.providers.attempt import Attempt
 from adapters.providers.connection import Connection
+from adapters.providers.content_coding import Unpacker, codings
 from adapters.providers.network import DIRECT, Network, checked
 from adapters.providers.tunnel import TunnelRefusedError, connect_through
 from domain.errors import (
@@ -183,7 +184,7 @@ class Upstream:
 class UpstreamResponse:
     """A response whose body is read as it arrives. Leaving the context before its end hangs up at once (S7, R8)."""
 
-    __slots__ = ("_alive", "_attempt", "_connection", "_finished", "_request", "_upstream")
+    __slots__ = ("_alive", "_attempt", "_connection", "_finished", "_pieces", "_request", "_unpacker", "_upstream")
 
     def __init__(self, upstream: Upstream, request: bytes, attempt: Attempt) -> None:
         self._upstream = upstream
@@ -191,6 +192,9 @@ class UpstreamResponse:
         self._attempt = attempt
         self._finished = False
         self._alive: Callable[[], None] | None = None
+        self._unpacker: Unpacker | None = None
+        self._pieces: Iterator[bytes] | None = None
+        """What is being unpacked."""
 
     def on_life(self, alive: Callable[[], None]) -> None:
         """Has `alive` called with bytes that come before the body, or in the middle of it and are none of it."""
@@ -213,23 +217,35 @@ class UpstreamResponse:
         what is not HTTP. A cancelled read loses nothing.
         """
         connection = self._connection
-        while not connection.body:
-            if connection.complete:
-                return b""
-            if connection.failure is not None:
-                raise self._failure(connection) from connection.cause
-            await connection.wait()
-        return connection.take()
+        while True:
+            if self._pieces is not None:
+                piece = next(self._pieces, b"")
+                if piece:
+                    return piece
+                self._pieces = None
+            while not connection.body:
+                if connection.complete:
+                    self._end()
+                    return b""
+                if connection.failure is not None:
+                    raise self._failure(connection) from connection.cause
+                await connection.wait()
+            if self._unpacker is None:
+                return connection.take()
+            self._pieces = self._unpacker.pieces(connection.take())
 
     async def pour(self, feed: Callable[[bytes], bool]) -> None:
         """Hands the body to `feed` as it arrives, to its end or until `feed` wants no more. Raises as `read` does, and
         what `feed` raises."""
         connection = self._connection
+        if self._unpacker is not None:
+            feed = self._unpacker.feeding(feed)
         while True:
             if connection.body:
                 if not feed(connection.take()):
                     return
             elif connection.complete:
+                self._end()
                 return
             elif connection.failure is not None:
                 raise self._failure(connection) from connection.cause
@@ -282,10 +298,16 @@ class UpstreamResponse:
             raise
         if connection.head_complete:
             self._request = b""  # it may be large, and the answer long
+            names = codings(connection.headers.get("content-encoding", ""))
+            self._unpacker = Unpacker(names, self._attempt) if names else None
             return True
         if idle and not connection.answered:
             return False
         raise self._failure(connection) from connection.cause
+
+    def _end(self) -> None:
+        if self._unpacker is not None:
+            self._unpacker.end()
 
     def _failure(self, connection: Connection) -> ProviderError:
         kind, message = connection.failure or (ProviderConnectionError, "The connection ended.")

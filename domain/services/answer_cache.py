@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from domain import stages
-from domain.delta import Delta
+from domain.delta import Delta, Shape
 from domain.errors import CacheError
 from domain.events import Answer, Events, columns
 from domain.model import CacheStatus, Caller, Complete, CompletionRequest
@@ -70,9 +70,9 @@ class AnswerCache:
 
     async def put(self, key: str, deltas: Sequence[Delta], complete: Complete) -> None:
         """Stores a complete answer in both tiers, unless it is one that must not be (K1)."""
-        if complete.finish_reason in UNFIT:
-            return
         given = columns(deltas)
+        if complete.finish_reason in UNFIT or _empty(given):
+            return
         events: Events[Delta | Complete] = Events([*given.texts, ""], [*given.kinds, complete])
         answer = Answer(events, weight(events))
         await self._keep(self._l1, key, answer)
@@ -91,3 +91,10 @@ class AnswerCache:
     async def _keep(self, tier: Cache, key: str, answer: Answer) -> None:
         with self._wall, suppress(CacheError):
             await tier.put(key, answer, self._policy.ttl_seconds)
+
+
+def _empty(answer: Events[Delta]) -> bool:
+    """Whether there is nothing to be read in it: thoughts and white space are no answer."""
+    if any(map(str.strip, answer.texts)):
+        return False
+    return not any(isinstance(kind, Shape) and (kind.tool_calls or kind.beyond) for kind in answer.kinds)

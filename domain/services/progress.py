@@ -109,7 +109,7 @@ class Progress:
     def _note(self, shape: Shape) -> None:
         """What is more than text: few deltas have any of it."""
         self.characters += len(shape.reasoning)
-        if shape.tool_calls or not (shape.reasoning or shape.finish_reason or shape.usage):
+        if shape.tool_calls or shape.beyond:
             self.beyond_text = True
         if shape.finish_reason is not None:
             self.finish_reason = self.finish_reason or shape.finish_reason

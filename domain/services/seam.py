@@ -64,6 +64,8 @@ class Seam:
         """The delta without its role, unwanted thoughts and their signatures; without the provider's bytes, if they
         hold one of them."""
         reasoning, extra = (delta.reasoning, delta.extra) if self._thoughts else ("", b"")
+        if delta.shape.beyond:  # only the provider's own JSON, or `extra`, says what it adds
+            return delta
         if delta.role is None and (reasoning, extra) == (delta.reasoning, delta.extra):
             return delta
         if not (delta.text or reasoning or extra or delta.tool_calls or delta.finish_reason or delta.usage):

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from itertools import count
 
-from domain.delta import Shape, ToolCallDelta
+from domain.delta import MORE, Shape, ToolCallDelta
 from domain.errors import (
     MissingParameterError,
     RequestValidationError,
     UnknownParameterError,
-    UpstreamErrorBody,
 )
 from domain.events import Events, Kind, columns
 from domain.model import (
@@ -27,6 +26,7 @@ from entrypoints.wire import json_text
 from entrypoints.wire.event_run import escaped, find_run, write_run
 from entrypoints.wire.large_event import MARK, marked, pieces
 from entrypoints.wire.parameters import RULES, check_parameters, read_messages, read_model
+from entrypoints.wire.provider_members import told_members, unread_members
 
 # `stream` makes no sense here, where everything is one; everything else that OpenAI's dialect knows is known here too.
 KNOWN = (frozenset(RULES) | {"model", "messages", "prompt"}) - {"stream", "stream_options", "functions"}
@@ -151,7 +151,9 @@ def _delta(text: str, shape: Shape) -> bytes:
         data["tool_calls"] = [_tool_call(call) for call in shape.tool_calls]
     if shape.finish_reason is not None:
         data["finish_reason"] = shape.finish_reason
-    if shape.extra:
+    if shape.extra == MORE:
+        data |= unread_members(shape)
+    elif shape.extra:
         data |= json_text.loads(shape.extra)
     return json_text.dumps(data)
 
@@ -198,12 +200,6 @@ def provider_members(event: Failed) -> JsonObject:
         return {}
     words = {"param": told.param, "provider_type": told.type, "provider_code": told.code}
     return {name: word for name, word in words.items() if word is not None} | told_members(told)
-
-
-def told_members(told: UpstreamErrorBody) -> JsonObject:
-    """Further members of the provider's error, as they are: `innererror`, `metadata`."""
-    members: JsonObject = json_text.loads(told.extra) if told.extra else {}
-    return members
 
 
 def reset_block() -> bytes:

@@ -11,8 +11,8 @@ from domain.model import Batch, Cancelled, Complete, CompletionRequest, Event, F
 from entrypoints.wire import json_text
 from entrypoints.wire.event_run import Run, escaped, find_run, write_run
 from entrypoints.wire.large_event import MARK, PIECE_BYTES, marked, pieces, slices
-from entrypoints.wire.native import told_members
 from entrypoints.wire.parameters import check_parameters, read_messages, read_model
+from entrypoints.wire.provider_members import told_members
 from entrypoints.wire.written_answers import WrittenAnswers
 
 # Everything else in the body goes into `options`: known or not, it reaches the provider.
@@ -157,7 +157,10 @@ class OpenAIEncoder:
 
     def _hides(self, text: str, shape: Shape) -> bool:
         """A chunk with usage alone has no choices: a client that did not ask for it may stumble over that."""
-        return not self._include_usage and shape.finish_reason is None and shape.role is None and not text
+        said = text or shape.role is not None or shape.reasoning or shape.tool_calls or shape.extra
+        if self._include_usage or said or shape.finish_reason is not None:
+            return False
+        return shape.dialect is not Dialect.OPENAI or not json_text.loads(shape.head).get("choices")
 
     def lost(self, failure: Failed) -> bytes:
         """The end of a stream whose rest is gone."""

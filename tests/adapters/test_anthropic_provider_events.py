@@ -134,7 +134,7 @@ def test_halves_of_an_emoji_in_two_events_go_through() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"null", b"[]", b"{", b"{}", b'{"type":3}', b'{"type":"x","index":"a"}', b'{"type":"x","usage":3}', b'{"a":NaN}',
+    [b"[]", b"3", b"{", b'{"a":NaN}',
      b'{"type":"content_block_delta","delta":{"text":3}}', b'{"a":' + b"[" * 100_000],
 )  # fmt: skip
 def test_r4_a_broken_frame_is_a_failure(data: bytes) -> None:

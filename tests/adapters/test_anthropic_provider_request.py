@@ -19,7 +19,7 @@ PNG = "data:image/png;base64,iVBORw0="
 
 def body(*messages: Message, model: str = "claude-opus-4-5", **options: Any) -> dict[str, Any]:
     request = CompletionRequest("public", messages or [HI], options)
-    sent = json.loads(asyncio.run(encode_request(request, model, ATTEMPT)))
+    sent = json.loads(asyncio.run(encode_request(request, model, ATTEMPT))[0])
     assert isinstance(sent, dict)
     return sent
 

@@ -13,7 +13,7 @@ from adapters.providers.attempt import Attempt
 from adapters.providers.chunk_template import TRIES, ChunkTemplate
 from adapters.providers.delta_feed import WORTH, DeltaFeed
 from adapters.providers.event_stream import ServerSentEvent
-from adapters.providers.openai_chunks import OpenAIChunks, chunk_delta
+from adapters.providers.openai_chunks import OpenAIChunks, chunk_event
 from domain.delta import Delta
 from domain.errors import ProviderError, ProviderResponseError
 
@@ -56,9 +56,12 @@ def fed(*reads: list[bytes]) -> tuple[list[tuple[object, ...]], ProviderError | 
 def decoded(chunks: Iterable[bytes]) -> list[tuple[object, ...]]:
     """The deltas of the chunks up to the first that is none."""
     deltas = []
+    reader = OpenAIChunks(ATTEMPT)
     with suppress(ProviderResponseError):
         for data in chunks:
-            deltas.append(seen(chunk_delta(data, ATTEMPT)))
+            delta = reader.delta(chunk_event(data))
+            assert delta is not None
+            deltas.append(seen(delta))
     return deltas
 
 

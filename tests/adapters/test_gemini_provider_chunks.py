@@ -35,8 +35,8 @@ def ended(reason: str) -> Any:
 
 @pytest.mark.parametrize(
     "payload",
-    [{}, {"candidates": []}, {"candidates": [{}]}, {"candidates": [{"content": {}}]}, {"usageMetadata": {}},
-     {"candidates": [{"content": {"parts": [{"text": ""}, {"executableCode": {}}, {"inlineData": {"data": "x"}}]}}]},
+    [{}, None, "", {"candidates": []}, {"candidates": [{}]}, {"candidates": [{"content": {}}]}, {"usageMetadata": {}},
+     {"candidates": [{"content": {"parts": [{"text": ""}, {"executableCode": {}}, {"inlineData": {"data": ""}}]}}]},
      {"promptFeedback": {"safetyRatings": []}}, ended("FINISH_REASON_UNSPECIFIED")],
 )  # fmt: skip
 def test_what_says_nothing_is_no_delta(payload: Any) -> None:
@@ -103,7 +103,7 @@ def test_halves_of_an_emoji_go_through_in_text_and_in_arguments() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"null", b"[]", b"{", b'{"candidates":3}', b'{"candidates":[{"content":{"parts":[{"text":3}]}}]}', b'{"a":NaN}',
+    [b"3", b"[]", b"{", b'{"candidates":3}', b'{"candidates":[{"content":{"parts":[{"text":3}]}}]}', b'{"a":NaN}',
      b'{"candidates":[{"content":{"parts":[{"functionCall":{}}]}}]}', b'{"a":' + b"[" * 100_000],
 )  # fmt: skip
 def test_r4_a_broken_frame_is_a_failure(data: bytes) -> None:
@@ -121,7 +121,7 @@ def test_r4_a_broken_frame_is_a_failure(data: bytes) -> None:
         ({"code": 404}, ProviderModelNotFoundError),
         ({"code": 400, "details": [3, {"reason": "API_KEY_INVALID"}]}, ProviderAuthenticationError),
         ({"code": 200}, ProviderUnavailableError),
-        ({"code": "429"}, ProviderUnavailableError),
+        ({"code": "429"}, ProviderRateLimitedError),
         ("overloaded", ProviderUnavailableError),
     ],
 )

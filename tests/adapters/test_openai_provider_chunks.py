@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from adapters.providers.attempt import Attempt
-from adapters.providers.openai_chunks import chunk_delta, completion_deltas
+from adapters.providers.openai_chunks import OpenAIChunks, chunk_event
+from adapters.providers.openai_completion import completion_deltas as whole_deltas
 from adapters.providers.openai_errors import status_error, stream_error
-from domain.delta import ToolCallDelta, Usage
+from domain.delta import Delta, ToolCallDelta, Usage
 from domain.errors import (
     ProviderAuthenticationError,
     ProviderError,
@@ -21,6 +22,16 @@ from domain.errors import (
 )
 
 ATTEMPT = Attempt("local", "thread-1")
+
+
+def chunk_delta(data: bytes, attempt: Attempt) -> Delta:
+    delta = OpenAIChunks(attempt).delta(chunk_event(data))
+    assert delta is not None
+    return delta
+
+
+def completion_deltas(body: bytes, attempt: Attempt) -> list[Delta]:
+    return whole_deltas(body, OpenAIChunks(attempt), attempt)
 
 
 def chunk(delta: Any, **choice: Any) -> bytes:
@@ -38,13 +49,12 @@ def chunk(delta: Any, **choice: Any) -> bytes:
         (chunk({"reasoning_content": "r"}), {"reasoning": "r"}),
         (chunk({"reasoning": "r"}), {"reasoning": "r"}),
         (chunk({"role": "assistant"}, index=2), {"role": "assistant", "choice": 2}),
-        (chunk({"tool_calls": [{"id": "x", "function": {"name": "f"}}, {"id": "y"}]}),
-         {"tool_calls": (ToolCallDelta(0, "x", "f", ""), ToolCallDelta(1, "y"))}),
+        (chunk({"tool_calls": [{"index": at, "id": "xy"[at], "function": {"name": "fg"[at]}} for at in (0, 1)]}),
+         {"tool_calls": (ToolCallDelta(0, "x", "f", ""), ToolCallDelta(1, "y", "g"))}),
         (b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}', {"usage": Usage(1, 2)}),
         (b'{"choices":[],"usage":null,"error":null}', {"usage": None}),
         (b'{"choices":[],"usage":{"prompt_tokens":1%b,"completion_tokens":-1}}' % (b"0" * 80),
          {"usage": Usage(1 << 24, 0)}),
-        (b"{}", {"text": ""}),
         (b'{"choices":[{"delta":{"content":"\\ud83d"}}]}', {"text": "\ud83d"}),
         (b'{"x":"\\udc00","choices":[{"delta":{"content":"\\ud83d\\ude00"}}]}', {"text": "\U0001f600"}),
     ],
@@ -86,7 +96,7 @@ def test_s15_raw_has_no_byte_that_ends_a_line_for_anyone() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"null", b"[]", b"{", b'{"choices":3}', b'{"choices":[{"delta":{"content":3}}]}', b'{"a":NaN}', b'"x"',
+    [b"[]", b"3", b"{", b'{"choices":3}', b'{"choices":[{"delta":{"content":3}}]}', b'{"a":NaN}', b'"x"',
      b'{"a":' + b"[" * 100_000, b'{"a":"\n"}', b'{"a":"\x00"}', b'{"a":1} x'],
 )  # fmt: skip
 def test_r4_a_broken_frame_is_a_failure(data: bytes) -> None:

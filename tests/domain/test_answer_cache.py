@@ -4,7 +4,7 @@ import pytest
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.manual_clock import ManualClock
-from domain.delta import Delta
+from domain.delta import MORE, Delta, Dialect, Shape, ToolCallDelta, Usage
 from domain.errors import CacheConnectionError
 from domain.events import Answer
 from domain.model import CacheStatus, Caller, Complete
@@ -91,3 +91,35 @@ async def test_who_has_no_key_is_not_shared_k2_k4() -> None:
 async def test_a_key_is_made_of_json_alone() -> None:
     with pytest.raises(TypeError, match="object"):
         await request_key("t", ask(odd=object()))
+
+
+RAW = Shape(b"{}", None, Dialect.OPENAI)
+SAYS = [
+    Delta("a"),
+    Delta(tool_calls=(ToolCallDelta(0, "c", "f", "{}"),)),
+    Delta(extra=b'{"images":[1]}'),
+    Delta("", b"{}", Dialect.OPENAI, extra=MORE),
+    Delta("", b"{}", Dialect.OPENAI, usage=Usage(1, 2), extra=MORE),
+    Delta.shaped("", RAW._replace(plain=False)),
+]
+SAYS_NOTHING = [
+    Delta(role="assistant"),
+    Delta(" \n"),
+    Delta(reasoning="hm"),
+    Delta(extra=b'{"reasoning_details":[]}'),
+    Delta(usage=Usage(1, 0)),
+    Delta.shaped("", RAW),
+]
+
+
+@pytest.mark.parametrize("said", SAYS)
+async def test_an_answer_that_says_something_is_stored_k1(said: Delta) -> None:
+    cache, _ = tiers(memory())
+    await cache.put("k", [*SAYS_NOTHING, said, Delta(finish_reason="stop")], COMPLETE)
+    assert await cache.get("k", "t") is not None
+
+
+async def test_an_empty_answer_is_never_stored_k1() -> None:
+    cache, _ = tiers(memory())
+    await cache.put("k", [*SAYS_NOTHING, Delta(finish_reason="stop")], COMPLETE)
+    assert await cache.get("k", "t") is None

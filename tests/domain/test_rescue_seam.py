@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.delta import Delta, Dialect, ToolCallDelta, Usage
+from domain.delta import MORE, Delta, Dialect, ToolCallDelta, Usage
 from domain.services.seam import EVIDENCE, LEAST_EXACT, LEAST_RESTART, WINDOW, Seam, UnjoinableError
 
 END = Delta(finish_reason="stop", usage=Usage(1, 2), model="m")
@@ -216,6 +216,11 @@ def test_roles_and_second_thoughts_are_dropped_and_other_bytes_are_kept_r6() -> 
     plain = Delta(" e", raw, Dialect.OPENAI)
     signed = Delta(extra=b"{}")
     assert seam.join([role, thought, both, plain, signed, usage]) == [Delta(" d"), plain, usage]
+
+
+def test_what_no_field_holds_is_kept_with_its_role_r6() -> None:
+    image = Delta("", b'{"x":1}', Dialect.OPENAI, role="assistant", extra=MORE)
+    assert Seam("abc", exact=True, thoughts=False).join([image, Delta(" d"), Delta(finish_reason="stop")])[0] == image
 
 
 def test_thoughts_are_kept_if_nothing_was_sent_but_a_role_r6() -> None:

@@ -258,7 +258,7 @@ def test_a_plain_completion_is_joined_from_its_chunks() -> None:
             },
             {
                 "index": 1,
-                "message": {"role": "assistant", "content": "😀", "x_new": "pq"},
+                "message": {"role": "assistant", "content": "😀", "x_new": "q"},
                 "finish_reason": "stop",
             },
         ],
