@@ -136,7 +136,8 @@ def told_error(frame: object) -> Fields | None:
     if error:
         return _joined(frame, error)
     if isinstance(base, dict) and not _succeeded(base.get("status_code")):
-        return {"code": base.get("status_code"), "status": MINIMAX.get(str(base.get("status_code")), 500)}
+        code, text = base.get("status_code"), base.get("status_msg")
+        return {"code": code, "status": MINIMAX.get(str(code), 500), "message": text}
     return None if frame.get("choices") else _bare_error(frame)
 
 
