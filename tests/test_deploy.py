@@ -12,7 +12,7 @@ from adapters.settings import Settings, get_settings
 from adapters.settings_layers import ENVIRONMENT
 from container import Container
 from entrypoints.cli import _parser
-from entrypoints.http.context import MAX_BODY_BYTES
+from entrypoints.http.bodies import MAX_BODY_BYTES
 from entrypoints.http.server.limits import ConnectionLimits
 from entrypoints.main import build_app
 from entrypoints.server import LAST_WORDS_SECONDS

@@ -27,7 +27,12 @@ UPSTREAM_SECONDS = 2.0
 
 def request(prompt: str) -> bytes:
     body = json.dumps({"model": MODEL, "prompt": prompt, "max_tokens": 2_000}).encode()
-    fields = {"Host": "x", "Content-Type": "application/json", "X-Stream-Grace": "0", "Content-Length": len(body)}
+    fields = {
+        "Host": "localhost",
+        "Content-Type": "application/json",
+        "X-Stream-Grace": "0",
+        "Content-Length": len(body),
+    }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"POST /v1/streams HTTP/1.1\r\n{lines}\r\n".encode() + body
 

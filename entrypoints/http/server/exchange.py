@@ -45,6 +45,10 @@ class Link(Protocol):
         """Whether the whole body has come: the connection can only then be kept for another request."""
 
     @abstractmethod
+    def unanswered(self) -> None:
+        """The application has ended without a response, and the client is told so."""
+
+    @abstractmethod
     def answered(self, exchange: "Exchange") -> None:
         """The response is complete."""
 
@@ -200,6 +204,7 @@ class Exchange:
             self.uncork()
             if not self._complete and not self.lost:
                 self.keep_alive = False
+                self._link.unanswered()
                 if not self.respond(500, DEFECT_HEADERS, DEFECT):
                     self._transport.close()
 

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from starlette.types import Scope
 from uvicorn.server import ServerState
 
+from domain.errors import SSEBaseError
 from entrypoints.http.server.body import RequestBody
 from entrypoints.http.server.exchange import DIRECT, STATUS_LINES, Application, Exchange, Link
 from entrypoints.http.server.head import END, Head, HttpRefusalError, check_beginning, parse_head
@@ -175,6 +176,10 @@ class HttpProtocol(asyncio.Protocol, Link):
         """Goes on reading."""
         if self._body is not None and self.read_paused and not self._backlog:
             self._read_on_body(self._body)
+
+    def unanswered(self) -> None:
+        """Counted here, as no route has answered."""
+        self._connections.refusals.refuse(Door.SERVER, SSEBaseError.code, 500)
 
     def answered(self, exchange: Exchange) -> None:
         """The response is out: the connection ends, or waits for the next request, which may be here already."""

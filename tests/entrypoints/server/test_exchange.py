@@ -25,6 +25,7 @@ class Wire(asyncio.Transport, Link):
         self.ended = False
         self.write_paused = False
         self.answers = 0
+        self.defects = 0
         self.read = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -45,6 +46,9 @@ class Wire(asyncio.Transport, Link):
 
     def body_read(self) -> bool:
         return self.read
+
+    def unanswered(self) -> None:
+        self.defects += 1
 
     def answered(self, exchange: Exchange) -> None:
         self.answers += 1
@@ -181,4 +185,4 @@ async def test_an_application_that_fails_leaves_no_client_waiting() -> None:
         with pytest.raises(ValueError, match="a defect"):
             await one.run(cast("Any", app), {"type": "http"})
         assert wire.written.endswith(ending)
-        assert wire.ended
+        assert (wire.ended, wire.defects) == (True, 1)
