@@ -21,7 +21,7 @@ _HOST = re.compile(rb"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 # Two of these would mean two things: to us, and to a proxy in front of us.
-_ONCE = (b"host", b"authorization", b"content-length", b"transfer-encoding")
+_ONCE = (b"host", b"authorization", b"x-api-key", b"content-length", b"transfer-encoding")
 
 
 class HttpRefusalError(Exception):

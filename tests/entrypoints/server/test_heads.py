@@ -17,6 +17,7 @@ MALFORMED = {
     "a host with a long port": GET + b"Host: a:123456\r\n" + END,
     "two hosts in one": GET + b"Host: a, b\r\n" + END,
     "two authorizations": GET + HOST + b"Authorization: Bearer a\r\nauthorization: Bearer b\r\n" + END,
+    "two API keys": GET + HOST + b"X-Api-Key: a\r\nx-api-key: b\r\n" + END,
     "HTTP/0.9": b"GET /livez\r\n",
     "HTTP/0.9 with an end": b"GET /livez\r\n\r\n",
     "a version with letters": b"GET /livez HTTP/1.x\r\n",
