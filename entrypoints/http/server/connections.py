@@ -4,13 +4,14 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from domain.services.sweeper import Sweeper
 from entrypoints.http.client_address import Network, is_within, neighbourhood
+from entrypoints.http.server.exchange import Application
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits
 from entrypoints.http.server.protocol import HttpProtocol, Registry
 from ports.clock import Clock
@@ -86,7 +87,7 @@ class Connections(Registry):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> HttpProtocol:
         """What uvicorn takes for its protocol class. `app_state` is of no use here: nothing is kept in it."""
-        return HttpProtocol(self, config.loaded_app, server_state)
+        return HttpProtocol(self, cast("Application", config.loaded_app), server_state)
 
     def admit(self, connection: HttpProtocol, address: str) -> bool:
         """Takes a new connection in, as an idle one; False if there is no room."""
