@@ -22,8 +22,8 @@ from ports.defects import Defects, Wall, Where
 from ports.refusals import Door, Refusals
 
 NEVER = math.inf
-_CLOSE_WAIT = 8
-"""The state of a TCP connection whose client has sent its end, in Linux's `tcp_info`."""
+_LEFT = frozenset({7, 8})
+"""States of a TCP connection in Linux's `tcp_info`: its client has reset it (CLOSE), or sent its end (CLOSE_WAIT)."""
 
 
 class Phase(Enum):
@@ -378,7 +378,8 @@ class HttpProtocol(asyncio.Protocol, Link):
 
 
 def _has_left(transport: asyncio.Transport) -> bool:
-    """Whether the client has sent its end behind what is not read: the transport, which does not read, cannot tell."""
+    """Whether the client has reset the connection, or sent its end behind what is not read: the transport, which does
+    not read, cannot tell."""
     connection = transport.get_extra_info("socket")
     if connection is None or not hasattr(socket, "TCP_INFO"):
         return False
@@ -386,4 +387,4 @@ def _has_left(transport: asyncio.Transport) -> bool:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     except OSError:
         return False
-    return bool(struct.unpack("B", info)[0] == _CLOSE_WAIT)
+    return struct.unpack("B", info)[0] in _LEFT

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from dataclasses import replace
 
 import pytest
@@ -160,3 +161,15 @@ async def test_a_client_that_leaves_behind_a_kept_request_is_noticed_42() -> Non
             await client.reader.readuntil(b"data: ")
             await until(lambda: any(one.read_paused for one in service.container.connections()._all))
         await service.until_idle()
+
+
+async def test_a_client_that_resets_behind_a_kept_request_is_noticed_42() -> None:
+    """G1, R8: a reset too, and where nothing is written that would meet it: nobody else tells the upstream."""
+    async with running() as service:
+        async with raw(service.port) as client:
+            await client.send(sized(chat(model="demo/silent")) + b"a" * 100_000)
+            await until(lambda: any(one.read_paused for one in service.container.connections()._all))
+            own = client.writer.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await service.until_idle()
+        await until(lambda: not len(service.container.connections()))
