@@ -53,12 +53,9 @@ def _flatten(value: object, items: list[Item]) -> None:
     Before those of an object or a list, and before the pieces of a long text, stands how many there are, which no value
     looks like.
     """
-    if type(value) is str:
-        if len(value) > PIECE:
-            pieces = [value[start : start + PIECE] for start in range(0, len(value), PIECE)]
-            items += [("text", len(pieces)), *pieces]
-        else:
-            items += (value,)
+    if type(value) is str:  # a long one: the short ones are added where they stand
+        pieces = [value[start : start + PIECE] for start in range(0, len(value), PIECE)]
+        items += [("text", len(pieces)), *pieces]
     elif type(value) is float:
         items += (int(value) if value.is_integer() and -WHOLE < value < WHOLE else value,)
     elif type(value) is int or type(value) is bool or value is None:
@@ -66,7 +63,7 @@ def _flatten(value: object, items: list[Item]) -> None:
     elif isinstance(value, list | tuple):
         items += (("list", len(value)),)
         for item in value:
-            if type(item) is str and len(item) <= PIECE:
+            if type(item) is str and len(item) <= PIECE:  # what most are: without a call
                 items += (item,)
             else:
                 _flatten(item, items)
@@ -74,7 +71,7 @@ def _flatten(value: object, items: list[Item]) -> None:
         items += (("object", len(value)),)
         for name in sorted(value):
             for item in (name, value[name]):
-                if type(item) is str and len(item) <= PIECE:  # what most are
+                if type(item) is str and len(item) <= PIECE:
                     items += (item,)
                 else:
                     _flatten(item, items)

@@ -35,7 +35,9 @@ async def test_scrapes_that_came_before_one_began_share_it_g() -> None:
 
 
 async def test_a_scrape_that_failed_is_not_shared_g() -> None:
-    answers: Iterator[ValueError | tuple[bytes, str]] = iter([ValueError("a collector's defect"), (b"whole", "text/plain")])
+    answers: Iterator[ValueError | tuple[bytes, str]] = iter(
+        [ValueError("a collector's defect"), (b"whole", "text/plain")]
+    )
 
     def metrics() -> tuple[bytes, str]:
         answer = next(answers)
