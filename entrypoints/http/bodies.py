@@ -47,15 +47,18 @@ class BodyMemory:
         """In all."""
         return self._held
 
-    def take(self, tenant: str, size: int) -> None:
-        """Adds to what a caller's bodies hold. Raises `BodyMemoryFullError`, and nothing was added."""
-        own = self._callers.get(tenant, 0) + size
-        if own > self.per_caller or self._held + size > self._total:
+    def check(self, tenant: str, size: int) -> None:
+        """Raises `BodyMemoryFullError` if there is no room now for so many bytes of a caller's."""
+        if self._callers.get(tenant, 0) + size > self.per_caller or self._held + size > self._total:
             raise BodyMemoryFullError(
                 "Too much is being sent at once; send it again a little later.", details={"retry_after": RETRY_SECONDS}
             )
+
+    def take(self, tenant: str, size: int) -> None:
+        """Adds to what a caller's bodies hold. Raises `BodyMemoryFullError`, and nothing was added."""
+        self.check(tenant, size)
         self._held += size
-        self._callers[tenant] = own
+        self._callers[tenant] = self._callers.get(tenant, 0) + size
 
     def give_back(self, tenant: str, size: int) -> None:
         """Takes off what was added."""
@@ -130,7 +133,8 @@ class Bodies:
         try:
             try:
                 self._check_head(headers, length)
-                reservation.grow(length or 0)
+                # Looked at, not taken: who only says that much is coming must not keep others out.
+                self._memory.check(context.caller.tenant, length or 0)
             except RequestValidationError:
                 await self._service.refund(context)
                 raise

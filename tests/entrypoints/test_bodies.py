@@ -112,13 +112,17 @@ def test_all_bodies_together_are_bounded_and_what_is_given_up_comes_back_g5() ->
     environ = {"HEADGATE_MEMORY_BUDGET": str(64 * MIB), "HEADGATE_TRUSTED_PROXIES": "127.0.0.1"}
     with process(environ) as (_, url), contextlib.ExitStack() as stack:
 
-        def send(caller: int, length: int = 4 * MIB) -> socket.socket:
-            data = head(length, X_Forwarded_For=f"192.0.2.{caller}") + b" " * 60_000
+        def send(caller: int, length: int = 4 * MIB, sent: int = 60_000) -> socket.socket:
+            data = head(length, X_Forwarded_For=f"192.0.2.{caller}") + b" " * sent
             return stack.enter_context(connection(url, data))
 
+        announced = [send(caller) for caller in range(20, 30)]  # to say that much is coming keeps nobody out
+        assert all(map(nothing_yet, announced))
+        for one in announced:
+            one.close()
         largest = answer(send(9, 4 * MIB + 1))
         assert (largest.status, largest.code) == (413, "request_too_large")
-        held = [send(caller) for caller in range(4)]
+        held = [send(caller, sent=4 * MIB - 1) for caller in range(4)]
         assert all(map(nothing_yet, held))
         for caller in (0, 5):  # its own share, and that of all
             full = answer(send(caller))
@@ -126,7 +130,7 @@ def test_all_bodies_together_are_bounded_and_what_is_given_up_comes_back_g5() ->
             assert int(full.headers["retry-after"]) >= 1
             assert full.headers["content-type"] == "application/json"
         held[0].close()
-        eventually(lambda: nothing_yet(send(5)))
+        eventually(lambda: nothing_yet(send(5, sent=4 * MIB - 1)))
         chunked = head(0, X_Forwarded_For="192.0.2.7").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
         piece = b"%x\r\n%b\r\n" % (100_000, b" " * 100_000)
         with connection(url, chunked + piece) as client:

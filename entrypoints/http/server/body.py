@@ -16,6 +16,7 @@ class RequestBody:
         self._chunks = ChunkedBody(limits.chunk_overhead_bytes) if length == CHUNKED else None
         self._kept = b""
         self._received = 0
+        """Bytes since `_began`."""
         self._began = now
         self._paused_at = 0.0
         self.done = not length
@@ -43,10 +44,12 @@ class RequestBody:
         return body, rest
 
     def deadline(self, now: float) -> float:
-        """When the rest of it is too late: without progress, or too slow on average (G3)."""
+        """When it is too slow (G3): what the least speed makes of `body_seconds` has to come in each such time. An
+        average over all of the body would let who was fast at first be slow for hours."""
         limits = self._limits
-        slowest = max(limits.body_seconds, self._received / limits.body_bytes_per_second)
-        return min(now + limits.body_seconds, self._began + slowest)
+        if self._received >= limits.body_seconds * limits.body_bytes_per_second:
+            self._received, self._began = 0, now
+        return self._began + limits.body_seconds
 
     def pause(self, now: float) -> None:
         """Nobody reads it: from now on the time does not count."""

@@ -20,6 +20,8 @@ from ports.refusals import Refusals
 
 LOOK_SECONDS = 0.5
 """Between two looks at the deadlines of all connections: no timer per connection, no alarm per request."""
+ENDED_AT_ONCE = 500
+"""Connections whose time is up that one look ends; the next look comes with the next turn of the sweeper."""
 MAX_TURNED_AWAY = 32
 """Connections that were refused and are still told so. Of any more, the oldest is dropped."""
 
@@ -66,6 +68,7 @@ class Connections(Registry):
         self._watching = False
         self._own: tuple[list[tuple[bytes, bytes]], bytes] = [], b""
         self._refusals = self._evictions = 0
+        self.buffered = 0
 
     def __len__(self) -> int:
         return len(self._all)
@@ -162,9 +165,13 @@ class Connections(Registry):
     def _look(self) -> None:
         """Ends what is over its time."""
         self._watching = False
-        if self._all or self._turned_away:
-            self._watch()
         now = self.now()
         everyone = chain(self._all, self._turned_away)
-        for connection in [one for one in everyone if one.deadline <= now or one.write_paused or one.read_paused]:
+        due = [one for one in everyone if one.deadline <= now or one.write_paused or one.read_paused]
+        for connection in due[:ENDED_AT_ONCE]:
             connection.look(now)
+        if len(due) > ENDED_AT_ONCE:
+            self._watching = True
+            self._sweeper.alarm(0.0, self._look)
+        elif self._all or self._turned_away:
+            self._watch()

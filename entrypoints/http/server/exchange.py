@@ -37,6 +37,10 @@ class Link(Protocol):
         """Header lines of the server's own."""
 
     @abstractmethod
+    def drop_body(self) -> None:
+        """Reads the rest of the body, if any, and drops it."""
+
+    @abstractmethod
     def want_body(self) -> None:
         """Goes on reading the body."""
 
@@ -302,8 +306,9 @@ class Exchange:
     def _close_line(self) -> bytes:
         """The one that says that the connection ends, where it does: also if the body has not been read, since what
         is left of it would be taken for the next request."""
-        if self.keep_alive and not self._link.body_read():
-            self.keep_alive = False
+        if not self._link.body_read():
+            self.keep_alive, self._body = False, b""
+            self._link.drop_body()
         return b"" if self.keep_alive else b"connection: close\r\n"
 
     def _end(self) -> None:

@@ -22,10 +22,14 @@ class ConnectionLimits:
     keep_alive_seconds: float = 15.0
     """Between a response and the next head."""
     body_seconds: float = 10.0
-    """Between two pieces of a body. The average speed counts once this time has passed."""
     body_bytes_per_second: int = 1024
+    """The least speed of a body, over each `body_seconds`."""
     buffer_bytes: int = 64 * 1024
     """Of a body that is not read yet, and of what follows a request; then reading stops until it is asked for."""
+    all_buffer_bytes: int = 2 * 1024 * 1024
+    """Of all beginnings of heads, and of what follows requests, that the connections of a process keep together. Above
+    it only small ones are kept."""
+    small_buffer_bytes: int = 2 * 1024
     send_seconds: float = 30.0
     """For which a client may take nothing of what is written for it."""
     linger_bytes: int = 64 * 1024 * 1024

@@ -46,6 +46,8 @@ class Registry(Protocol):
     """Monotonic seconds."""
     refusals: Refusals
     defects: Defects
+    buffered: int
+    """Bytes that all connections keep: of heads that are not whole, and of what follows requests."""
 
     @abstractmethod
     def admit(self, connection: "HttpProtocol", address: str) -> bool:
@@ -72,9 +74,28 @@ class HttpProtocol(asyncio.Protocol, Link):
     """Created by `Connections.accept`, for each connection. A second request begins when the first is answered."""
 
     __slots__ = (
-        "_app", "_backlog", "_body", "_buffer", "_client", "_connections", "_drain", "_exchange", "_lingered", "_loop",
-        "_phase", "_reused", "_server", "_state", "_unsent", "_unsent_at",
-        "address", "deadline", "read_paused", "transport", "write_paused",
+        "_app",
+        "_backlog",
+        "_body",
+        "_buffer",
+        "_client",
+        "_connections",
+        "_deaf",
+        "_drain",
+        "_exchange",
+        "_lingered",
+        "_loop",
+        "_phase",
+        "_reused",
+        "_server",
+        "_state",
+        "_unsent",
+        "_unsent_at",
+        "address",
+        "deadline",
+        "read_paused",
+        "transport",
+        "write_paused",
     )  # fmt: skip
 
     def __init__(self, connections: Registry, app: Application, state: ServerState) -> None:
@@ -88,6 +109,8 @@ class HttpProtocol(asyncio.Protocol, Link):
         self._body: RequestBody | None = None
         """The body that is on its way."""
         self._backlog = False
+        self._deaf = False
+        """Whether what comes is dropped: the connection ends with the response."""
         self._reused = False
         self._lingered = 0
         self._drain: asyncio.Future[None] | None = None
@@ -113,7 +136,8 @@ class HttpProtocol(asyncio.Protocol, Link):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, or was sent away: whoever works for it is told."""
-        self._phase, self.deadline, self._buffer = Phase.LOST, NEVER, b""
+        self._phase, self.deadline = Phase.LOST, NEVER
+        self._hold(b"")
         self._state.connections.discard(self)
         self._connections.remove(self)
         self.resume_writing()
@@ -122,7 +146,9 @@ class HttpProtocol(asyncio.Protocol, Link):
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         try:
-            if self._phase is Phase.HEAD:
+            if self._deaf:
+                self._drop(len(data))
+            elif self._phase is Phase.HEAD:
                 self._read_head(data)
             elif self._exchange is not None and self._body is not None:
                 self._read_body(self._exchange, self._body, data)
@@ -172,6 +198,14 @@ class HttpProtocol(asyncio.Protocol, Link):
         """Whether the body has come to its end."""
         return self._phase is not Phase.BODY
 
+    def drop_body(self) -> None:
+        """The response begins, and the body is not wanted any more: what comes of it is read and dropped. A transport
+        that does not read is not told when its client leaves."""
+        self._deaf, self._body, self.deadline = True, None, NEVER
+        self._hold(b"")
+        if self.read_paused:
+            self._resume_reading()
+
     def want_body(self) -> None:
         """Goes on reading."""
         if self._body is not None and self.read_paused and not self._backlog:
@@ -188,7 +222,7 @@ class HttpProtocol(asyncio.Protocol, Link):
         self._exchange = None
         self._state.total_requests += 1
         if not exchange.keep_alive:
-            if self._phase is Phase.BODY or self._buffer:
+            if self._deaf or self._buffer:
                 self._linger()
             else:
                 self._close()
@@ -199,7 +233,8 @@ class HttpProtocol(asyncio.Protocol, Link):
         if self.read_paused:
             self._resume_reading()
         if self._buffer:
-            kept, self._buffer = self._buffer, b""
+            kept = self._buffer
+            self._hold(b"")
             self.data_received(kept)
 
     # Reading.
@@ -214,13 +249,17 @@ class HttpProtocol(asyncio.Protocol, Link):
                 return
         end = data.find(END, max(0, before - 3)) + len(END)
         if len(END) <= end <= limits.head_bytes:
-            self._buffer = b""
+            if before:
+                self._hold(b"")
             self._begin(parse_head(data[:end], limits), data[end:] if len(data) > end else b"")
             return
         check_beginning(data, limits)
         if not before and self._reused:
             self.deadline = self._connections.now() + limits.head_seconds
-        self._buffer = data
+        self._hold(data)
+        if self._connections.buffered > limits.all_buffer_bytes and len(data) > limits.small_buffer_bytes:
+            text = "Too many requests are on their way at once."
+            raise HttpRefusalError(503, "too_many_connections", text, b"retry-after: 1\r\n")
 
     def _begin(self, head: Head, rest: bytes) -> None:
         """Starts the application on a request, whose body may be on its way."""
@@ -285,11 +324,21 @@ class HttpProtocol(asyncio.Protocol, Link):
         self.deadline = body.deadline(now)
 
     def _keep(self, data: bytes) -> None:
-        """What follows a request, until its response is out. The transport reads on as long as it may: a transport
-        that does not read is not told when its client leaves."""
-        self._buffer += data
-        if len(self._buffer) > self._connections.limits.buffer_bytes:
-            self._pause_reading()
+        """What follows a request, until its response is out. Of more than a little, nothing is kept, and the connection
+        ends with the response: the client sends it again on another. To stop reading would save it, but a transport
+        that does not read is not told when its client leaves (R8)."""
+        limits = self._connections.limits
+        self._hold(self._buffer + data)
+        size, full = len(self._buffer), self._connections.buffered > limits.all_buffer_bytes
+        if self._exchange is not None and size > (limits.small_buffer_bytes if full else limits.buffer_bytes):
+            self._exchange.keep_alive = False
+            self._deaf = True
+            self._hold(b"")
+
+    def _hold(self, data: bytes) -> None:
+        """Keeps these bytes, and no others."""
+        self._connections.buffered += len(data) - len(self._buffer)
+        self._buffer = data
 
     def _pause_reading(self) -> None:
         if not self.read_paused:
@@ -366,7 +415,8 @@ class HttpProtocol(asyncio.Protocol, Link):
 
     def _end(self, seconds: float) -> None:
         """Nothing is said any more; so many seconds are left for what is unsent, or comes in."""
-        self._phase, self._buffer = Phase.END, b""
+        self._phase = Phase.END
+        self._hold(b"")
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self._connections.now() + seconds
         self._connections.rest(self)

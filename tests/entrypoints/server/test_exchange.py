@@ -26,6 +26,7 @@ class Wire(asyncio.Transport, Link):
         self.write_paused = False
         self.answers = 0
         self.defects = 0
+        self.dropped = False
         self.read = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -40,6 +41,9 @@ class Wire(asyncio.Transport, Link):
 
     def own_headers(self) -> bytes:
         return b"date: today\r\n"
+
+    def drop_body(self) -> None:
+        self.dropped = True
 
     def want_body(self) -> None:
         raise AssertionError("there is none")
@@ -111,7 +115,7 @@ async def test_a_response_before_the_body_is_read_ends_the_connection_g7() -> No
     wire.read = False
     assert one.respond(401, RAW, b"{}")
     assert wire.written.count(b"connection: close\r\n") == 1
-    assert wire.ended
+    assert (wire.ended, wire.dropped) == (True, True)
 
 
 async def test_nothing_is_written_out_of_turn() -> None:

@@ -145,10 +145,17 @@ async def test_requests_that_come_at_once_are_answered_in_turn_g1() -> None:
         assert (await client.response()).body == b'{"status":"ok"}'
 
 
-async def test_a_large_body_behind_a_stream_waits_for_its_turn_g1() -> None:
-    """More than the connection keeps: reading stops, and goes on when the stream has ended."""
+async def test_a_large_request_behind_a_stream_is_not_kept_g1() -> None:
+    """More than the connection keeps: it ends with the stream, without a reset, and the client sends it again."""
     async with running() as service, raw(service.port) as client:
         await client.send(sized(chat(stream=True)))
         await client.send(sized(chat("x" * 1_000_000)))
-        assert (await client.response()).status == 200
-        assert (await client.response()).status == 200
+        assert (await client.response()).body.endswith(b"data: [DONE]\n\n")
+        assert await client.closed() == b""
+
+
+async def test_a_body_that_nobody_wants_does_not_hold_up_the_answer_g7() -> None:
+    async with running() as service, raw(service.port) as client:
+        await client.send(LIVE[:-2] + b"Content-Length: 10000000\r\n\r\n" + b"a" * 300_000)
+        response = await client.response()
+        assert (response.status, response.headers["connection"]) == (200, ["close"])

@@ -152,24 +152,46 @@ async def test_who_takes_nothing_of_a_plain_answer_is_cut_s11(closing: bytes) ->
             await until(lambda: len(service.container.connections()) == 0, 10)
 
 
-async def test_a_client_that_leaves_behind_a_kept_request_is_noticed_42() -> None:
-    """G1, R8: although reading has stopped: what follows the stream is more than the connection keeps."""
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("size", [100_000, 400_000, 3_000_000])
+@pytest.mark.parametrize("model", ["demo/long", "demo/silent"])
+async def test_a_client_that_leaves_behind_more_than_is_kept_is_noticed_42(model: str, size: int, reset: bool) -> None:
+    """G1, R8: however much it sent behind its request, and where nothing is written that would meet a reset."""
     async with running() as service:
         async with raw(service.port) as client:
-            await client.send(sized(chat(stream=True, model="demo/long")))
-            client.writer.write(CHAT + b"Content-Length: 10000000\r\n\r\n" + b"a" * 300_000)
-            await client.reader.readuntil(b"data: ")
-            await until(lambda: any(one.read_paused for one in service.container.connections()._all))
-        await service.until_idle()
-
-
-async def test_a_client_that_resets_behind_a_kept_request_is_noticed_42() -> None:
-    """G1, R8: a reset too, and where nothing is written that would meet it: nobody else tells the upstream."""
-    async with running() as service:
-        async with raw(service.port) as client:
-            await client.send(sized(chat(model="demo/silent")) + b"a" * 100_000)
-            await until(lambda: any(one.read_paused for one in service.container.connections()._all))
-            own = client.writer.get_extra_info("socket")
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await client.send(sized(chat(stream=model == "demo/long", model=model)) + b"a" * size)
+            await until(lambda: len(service.container.generations()) == 1)
+            if reset:
+                own = client.writer.get_extra_info("socket")
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await service.until_idle()
         await until(lambda: not len(service.container.connections()))
+
+
+async def test_a_body_has_to_be_fast_enough_to_its_end_g3() -> None:
+    """Who was fast at first may not be slow for hours: what it has sent is kept meanwhile."""
+    async with running(connection_limits=SHORT) as service, raw(service.port) as client:
+        await client.send(CHAT + b"Content-Length: 1000000\r\n\r\n" + b"a" * 900_000)
+        dripping = asyncio.create_task(drip(client, b"a" * 50, 0.1))
+        await assert_timed_out(client)
+        dripping.cancel()
+
+
+async def test_the_beginnings_of_heads_have_a_bound_together_g2() -> None:
+    """Above it a head in pieces is refused, and a whole one is served; what is gone makes room."""
+    limits = replace(SHORT, all_buffer_bytes=50_000, small_buffer_bytes=100, head_seconds=30.0)
+    async with running(connection_limits=limits) as service:
+        part = LIVE[:-2] + b"X: " + b"a" * 20_000
+        async with raw(service.port) as first, raw(service.port) as second, raw(service.port) as third:
+            await first.send(part)
+            await second.send(part)
+            await until(lambda: service.container.connections().buffered > 40_000)
+            await third.send(part)
+            response = await third.response()
+            assert (response.status, response.headers["retry-after"]) == (503, ["1"])
+            async with raw(service.port) as whole:
+                await whole.send(LIVE)
+                assert (await whole.response()).status == 200
+            await first.send(b"\r\n\r\n")
+            assert (await first.response()).status == 200
+        await until(lambda: service.container.connections().buffered == 0)
