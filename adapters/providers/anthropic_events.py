@@ -222,9 +222,12 @@ def _most(*counts: int | None) -> int | None:
     return max((count for count in counts if count is not None), default=None)
 
 
-def _counted(usage: _Usage) -> Usage:
-    """The prompt's tokens are those that were read from the cache, those that were written to it, and all others."""
+def _counted(usage: _Usage) -> Usage | None:
+    """The prompt's tokens are those that were read from the cache, those that were written to it, and all others. None
+    where nothing was counted."""
     prompt = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
+    if all(count is None for count in (*prompt, usage.output_tokens)):
+        return None
     return Usage(
         sum(map(counted, prompt)),
         counted(usage.output_tokens),

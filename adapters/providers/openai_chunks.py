@@ -119,7 +119,7 @@ class OpenAIChunks:
         message = choice.delta
         calls = self._state(choice.index or 0).calls
         if message is None or not message.tool_calls:
-            return choice.finish_reason is not None and calls.held
+            return message is None or (choice.finish_reason is not None and calls.held)
         return not calls.obey([_fragment(call) for call in message.tool_calls])
 
     def _mend(self, data: bytes) -> Delta | None:
@@ -160,7 +160,7 @@ class OpenAIChunks:
         state = self._state(choice.get("index") or 0)
         ended = bool(choice.get("finish_reason"))
         given, message = choice.get("delta"), choice.get("message")
-        delta: dict[str, Any] = given or {}
+        delta: dict[str, Any] = {} if given is None else given  # clients read members of whatever is there
         if isinstance(message, dict):
             message = fitted(message, _MESSAGE_KIND)
             delta = {**(_unsaid(message, state.said) if whole or ended else message), **delta}
@@ -169,7 +169,7 @@ class OpenAIChunks:
             delta = {**delta, "tool_calls": state.calls.mended(calls)}
         if ended and state.calls.held:
             delta = {**delta, "tool_calls": [*(delta.get("tool_calls") or ()), *state.calls.rest()]}
-        if delta is given or (not delta and "message" not in choice):
+        if delta is given:
             return choice
         if not delta.get("tool_calls", True):
             delta = {name: value for name, value in delta.items() if name != "tool_calls"}
@@ -188,7 +188,7 @@ class OpenAIChunks:
         content = message.content
         finish_reason = choice.finish_reason or None
         if finish_reason in FAULTS:
-            raise self._attempt.error(ProviderUnavailableError, "The provider gave its answer up.")
+            raise self._given_up(data)
         reasoning = message.reasoning_content or message.reasoning or ""
         beyond = bool(
             message.function_call or message.refusal or message.audio or message.images or message.annotations
@@ -222,6 +222,13 @@ class OpenAIChunks:
             extra,
         )
         return Delta.shaped(content or "", _new_shape(Shape, fields))
+
+    def _given_up(self, data: bytes) -> ProviderError:
+        """The error of an answer that ends as a fault: OpenRouter's choice has it beside the reason."""
+        told = loaded(data, self._attempt)["choices"][0].get("error")
+        if told:
+            return stream_error(self._attempt, told_error({"error": told}))
+        return self._attempt.error(ProviderUnavailableError, "The provider gave its answer up.")
 
     def _state(self, index: int) -> _State:
         state = self._choices.get(index)

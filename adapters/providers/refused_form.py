@@ -39,8 +39,10 @@ def refused_form(status: int, body: bytes) -> Refused | None:
         return None
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError):
+    except RecursionError:
         return None
+    except ValueError:  # a text, as servers without a framework answer
+        content = {"message": body.decode(errors="replace")}
     errors = list(_errors(content, 0))
     names = [name for error in errors for place in _PLACES for name in _names(error.get(place))]
     if Refused.STREAM_OPTIONS in names or "include_usage" in names:

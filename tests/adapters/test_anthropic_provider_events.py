@@ -123,6 +123,13 @@ def test_counts_are_within_bounds() -> None:
     assert read(payload) == [Delta(finish_reason="stop", usage=Usage(1 << 24, 0))]
 
 
+@pytest.mark.parametrize("usage", ["", None, {}, {"input_tokens": "many"}])
+def test_what_counts_nothing_is_no_usage(usage: object) -> None:
+    """Kind 5: else an answer that nobody counted would be one of no tokens."""
+    payload = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    assert read(payload) == [Delta(finish_reason="stop")]
+
+
 def test_halves_of_an_emoji_in_two_events_go_through() -> None:
     assert [
         one.text for one in read(delta("text_delta", text="\ud83d"), delta("text_delta", text="\ude00")) if one

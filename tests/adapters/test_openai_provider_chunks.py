@@ -44,7 +44,6 @@ def chunk(delta: Any, **choice: Any) -> bytes:
         (chunk({"content": "a"}), {"text": "a"}),
         (chunk({"content": None}), {"text": ""}),
         (chunk({"content": [{"type": "text", "text": "a"}, {"type": "thinking"}]}), {"text": "a"}),
-        (chunk(None, finish_reason="stop"), {"finish_reason": "stop"}),
         (chunk({}, finish_reason=""), {"finish_reason": None}),
         (chunk({"reasoning_content": "r"}), {"reasoning": "r"}),
         (chunk({"reasoning": "r"}), {"reasoning": "r"}),
@@ -63,6 +62,15 @@ def test_the_fields_of_a_chunk(data: bytes, fields: dict[str, object]) -> None:
     delta = chunk_delta(data, ATTEMPT)
     assert {name: getattr(delta, name) for name in fields} == fields
     assert delta.raw == data
+
+
+@pytest.mark.parametrize("delta", [{"delta": None}, {"delta": []}, {"delta": ""}, {}])
+def test_a_choice_without_a_delta_has_an_empty_one(delta: dict[str, object]) -> None:
+    """The official client's helper dies on `null` (kind 5)."""
+    choice = {"index": 0, **delta, "finish_reason": "stop"}
+    told = chunk_delta(json.dumps({"choices": [choice]}).encode(), ATTEMPT)
+    assert told.finish_reason == "stop"
+    assert json.loads(told.raw)["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
 
 
 @pytest.mark.parametrize(

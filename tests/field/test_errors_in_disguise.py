@@ -156,3 +156,22 @@ async def test_signs_of_life_are_no_chunks(sign: bytes, tmp_path: Path) -> None:
         at.upstream.body = sign.join([b"", *blocks])
         assert await at.streamed() == [*datas(frames), b"[DONE]"]
         assert (await at.message())["content"] == "AB"
+
+
+@pytest.mark.parametrize("form", ["event", "json"])
+@pytest.mark.parametrize(
+    ("error", "status"), [({"code": 400}, 400), ({"code": 429}, 429), ({"code": 502}, 502), ({}, 502)]
+)
+async def test_an_error_in_a_choice_is_that_error(
+    error: dict[str, Any], status: int, form: str, tmp_path: Path
+) -> None:
+    """OpenRouter's choice has it beside the reason `error` (kind 4)."""
+    choice = {"index": 0, "finish_reason": "error", "error": {**error, "message": "planted"} if error else None}
+    async with doors(tmp_path) as at:
+        at.upstream.says({**chunk({}), "choices": [{**choice, "delta": {"content": ""}}]})
+        if form == "json":
+            at.upstream.body = json.dumps({"choices": [{**choice, "message": {"content": ""}}]}).encode()
+            at.upstream.kind = "application/json"
+        told, body = await at.plain()
+        assert told == status
+        assert ("planted" in json.dumps(body)) is (status == 400)
