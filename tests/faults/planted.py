@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 TRIGGER = "HEADGATE_TEST_TRIGGER"
 
 DEFECTS: Mapping[str, str] = {
@@ -138,7 +139,8 @@ class Plant:
         (folder / "site" / "sitecustomize.py").write_text(HEAD + DEFECTS[name])
         self._trigger = folder / "trigger"
         self.environ = {
-            "PYTHONPATH": os.pathsep.join([str(folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            # The repository too: what is planted is imported before the folder that the process starts in counts.
+            "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)]),
             TRIGGER: str(self._trigger),
         }
 
