@@ -16,7 +16,9 @@ from tests.service import running
 
 PATIENT = {
     "STREAM_FIRST_EVENT_TIMEOUT": "20",
+    "STREAM_FIRST_EVENT_TIMEOUT_LAST": "20",
     "STREAM_IDLE_TIMEOUT": "20",
+    "STREAM_MAX_ANSWER_BYTES": "16777216",
     "RATE_LIMIT_TOKENS_PER_MINUTE": "1000000000",
 }
 ASK = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}

@@ -13,7 +13,8 @@ from domain.services.sweeper import Sweeper
 from entrypoints.http.client_address import Network, is_within, neighbourhood
 from entrypoints.http.server.exchange import Application
 from entrypoints.http.server.limits import ConnectionBounds, ConnectionLimits
-from entrypoints.http.server.protocol import HttpProtocol, Registry
+from entrypoints.http.server.protocol import HttpProtocol
+from entrypoints.http.server.registry import Registry
 from ports.clock import Clock
 from ports.defects import Defects
 from ports.refusals import Refusals

@@ -3,12 +3,8 @@
 import asyncio
 import logging
 import math
-import socket
-import struct
-from abc import abstractmethod
-from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol, cast
+from typing import cast
 
 from starlette.types import Scope
 from uvicorn.server import ServerState
@@ -17,13 +13,12 @@ from domain.errors import SSEBaseError
 from entrypoints.http.server.body import RequestBody
 from entrypoints.http.server.exchange import DIRECT, STATUS_LINES, Application, Exchange, Link
 from entrypoints.http.server.head import END, Head, HttpRefusalError, check_beginning, parse_head
-from entrypoints.http.server.limits import ConnectionLimits
-from ports.defects import Defects, Wall, Where
-from ports.refusals import Door, Refusals
+from entrypoints.http.server.registry import Registry
+from entrypoints.http.server.tcp_state import has_left
+from ports.defects import Wall, Where
+from ports.refusals import Door
 
 NEVER = math.inf
-_LEFT = frozenset({7, 8})
-"""States of a TCP connection in Linux's `tcp_info`: its client has reset it (CLOSE), or sent its end (CLOSE_WAIT)."""
 
 
 class Phase(Enum):
@@ -36,38 +31,6 @@ class Phase(Enum):
     END = auto()
     """All is said; what still comes is dropped, so that the client reads the answer and sees no reset."""
     LOST = auto()
-
-
-class Registry(Protocol):
-    """What a connection needs of those who keep all connections."""
-
-    limits: ConnectionLimits
-    now: Callable[[], float]
-    """Monotonic seconds."""
-    refusals: Refusals
-    defects: Defects
-    buffered: int
-    """Bytes that all connections keep: of heads that are not whole, and of what follows requests."""
-
-    @abstractmethod
-    def admit(self, connection: "HttpProtocol", address: str) -> bool:
-        """Takes a new connection in; False if there is no room."""
-
-    @abstractmethod
-    def remove(self, connection: "HttpProtocol") -> None:
-        """The connection is gone."""
-
-    @abstractmethod
-    def rest(self, connection: "HttpProtocol") -> None:
-        """The connection has no request under way."""
-
-    @abstractmethod
-    def work(self, connection: "HttpProtocol") -> None:
-        """The connection has a request under way."""
-
-    @abstractmethod
-    def own_headers(self, given: list[tuple[bytes, bytes]]) -> bytes:
-        """The server's own headers as lines."""
 
 
 class HttpProtocol(asyncio.Protocol, Link):
@@ -137,7 +100,8 @@ class HttpProtocol(asyncio.Protocol, Link):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, or was sent away: whoever works for it is told."""
         self._phase, self.deadline = Phase.LOST, NEVER
-        self._hold(b"")
+        if self._buffer:
+            self._hold(b"")
         self._state.connections.discard(self)
         self._connections.remove(self)
         self.resume_writing()
@@ -364,7 +328,7 @@ class HttpProtocol(asyncio.Protocol, Link):
             elif now >= self._unsent_at + limits.send_seconds:
                 self.transport.abort()
                 return
-        if self.read_paused and self._exchange is not None and _has_left(self.transport):
+        if self.read_paused and self._exchange is not None and has_left(self.transport):
             self.transport.abort()
         elif self.deadline <= now:
             self._end_late(now)
@@ -416,7 +380,8 @@ class HttpProtocol(asyncio.Protocol, Link):
     def _end(self, seconds: float) -> None:
         """Nothing is said any more; so many seconds are left for what is unsent, or comes in."""
         self._phase = Phase.END
-        self._hold(b"")
+        if self._buffer:
+            self._hold(b"")
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self._connections.now() + seconds
         self._connections.rest(self)
@@ -425,16 +390,3 @@ class HttpProtocol(asyncio.Protocol, Link):
         self._lingered += size
         if self._lingered > self._connections.limits.linger_bytes:
             self.transport.abort()
-
-
-def _has_left(transport: asyncio.Transport) -> bool:
-    """Whether the client has reset the connection, or sent its end behind what is not read: the transport, which does
-    not read, cannot tell."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or not hasattr(socket, "TCP_INFO"):
-        return False
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    except OSError:
-        return False
-    return struct.unpack("B", info)[0] in _LEFT
